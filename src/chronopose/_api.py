@@ -1,0 +1,206 @@
+"""The front door: weights, detector, tracker and video joined into three calls.
+
+``load`` gives a :class:`Predictor`; its ``stream`` yields the people of one frame at a time with
+bounded memory, its ``predict`` collects a whole video. ``predict`` alone is both in one line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chronopose.errors import UsageError
+
+if TYPE_CHECKING:
+    from chronopose.core.tracks import FramePoses, HistoryStep, VideoPoses
+    from chronopose.io.video import VideoReader
+    from chronopose.models._base import PoseModel
+    from chronopose.pipeline.stream import PosePipeline
+
+DEFAULT_MODEL = "tdmi:lite"
+"""The model of every command that is not given one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictSettings:
+    """How poses are found; every field is also a flag of ``chronopose predict``.
+
+    Args:
+        detector: ``auto``, ``builtin``, ``whole-frame``, ``torchvision:NAME`` or ``boxes:FILE``.
+        detector_weights: File with the detector's weights, for ``torchvision:NAME``.
+        conf: Least score of a detected box, in [0, 1].
+        batch: Crops in one pass of the network.
+        flip_test: Average with the mirrored crop: slower, a little more accurate.
+        half: bfloat16 on the CPU, float16 on a GPU.
+        window: ``reencode``, ``warp`` or ``key``: what happens when a crop window has to move.
+    """
+
+    detector: str = "auto"
+    detector_weights: str | None = None
+    conf: float = 0.3
+    batch: int = 16
+    flip_test: bool = False
+    half: bool = False
+    window: str = "reencode"
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.conf <= 1.0:
+            raise UsageError(f"conf must be between 0 and 1; got {self.conf}.")
+        if self.batch < 1:
+            raise UsageError(f"batch must be at least 1; got {self.batch}.")
+        if self.window not in ("reencode", "warp", "key"):
+            raise UsageError(f"window must be reencode, warp or key; got {self.window!r}.")
+
+
+def pick_device(name: str) -> str:
+    """Resolve ``auto`` to the best device here; check any other name.
+
+    Raises:
+        UsageError: the device does not exist here.
+    """
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"{name!r} is no device: use auto, cpu, cuda or cuda:N.") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UsageError(f"Device {name!r} was asked for, but torch sees no GPU. Use cpu or auto.")
+    return name
+
+
+class Predictor:
+    """A pose model ready for videos.
+
+    Args:
+        model: A model in eval mode, as :func:`chronopose.zoo.load` returns it.
+        name: Name it was loaded by, for the history of results.
+        device: Where it runs.
+    """
+
+    def __init__(self, model: PoseModel, name: str, device: str) -> None:
+        self.model = model
+        self.name = name
+        self.device = device
+
+    def pipeline(self, settings: PredictSettings) -> PosePipeline:
+        """A fresh pipeline: no state of an earlier video is left in it."""
+        from chronopose.pipeline.detect import build_detector
+        from chronopose.pipeline.stream import PosePipeline
+
+        return PosePipeline(
+            self.model,
+            detector=build_detector(
+                settings.detector, weights=settings.detector_weights, min_score=settings.conf,
+                device=self.device,
+            ),
+            device=self.device,
+            batch_size=settings.batch,
+            flip_test=settings.flip_test,
+            half=settings.half,
+            window_policy=settings.window,
+        )  # fmt: skip
+
+    def history(self, settings: PredictSettings) -> tuple[HistoryStep, ...]:
+        """What results of these settings carry as their first step."""
+        from chronopose import __version__
+        from chronopose.core.tracks import HistoryStep
+
+        card = getattr(self.model, "card", None)
+        facts: dict[str, Any] = {"model": self.name, **asdict(settings)}
+        if card is not None:
+            facts["weights_sha256"] = card.sha256
+        return (HistoryStep("predict", facts, __version__),)
+
+    def stream(
+        self,
+        source: str | Path | VideoReader,
+        *,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        stride: int = 1,
+        **settings: Any,
+    ) -> Iterator[FramePoses]:
+        """Yield the people of each frame in time order, a few frames behind the video.
+
+        Args:
+            source: Video file, folder of frames, camera number, address, or an open reader.
+            start_s: First presentation time, seconds.
+            end_s: Stop before this time, seconds.
+            stride: Use every n-th frame.
+            **settings: Fields of :class:`PredictSettings`.
+
+        Raises:
+            VideoError: the source cannot be read.
+        """
+        from chronopose.io.video import VideoReader, open_video
+
+        pipeline = self.pipeline(PredictSettings(**settings))
+        if isinstance(source, VideoReader):
+            yield from pipeline.stream(source)
+            return
+        with open_video(source, start_s=start_s, end_s=end_s, stride=stride) as reader:
+            yield from pipeline.stream(reader)
+
+    def predict(
+        self,
+        source: str | Path,
+        *,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        stride: int = 1,
+        **settings: Any,
+    ) -> VideoPoses:
+        """All people of a video; arguments as for :meth:`stream`.
+
+        The result's ``complete`` is False when the video broke off part-way.
+        """
+        from dataclasses import replace
+
+        from chronopose.core.tracks import VideoPoses
+        from chronopose.io.video import open_video
+
+        wanted = PredictSettings(**settings)
+        with open_video(source, start_s=start_s, end_s=end_s, stride=stride) as reader:
+            frames = self.pipeline(wanted).stream(reader)
+            poses = VideoPoses.from_frames(
+                reader.info, self.model.codec.skeleton, frames, self.history(wanted)
+            )
+            return replace(poses, complete=reader.damage is None)
+
+
+def load(
+    name: str = DEFAULT_MODEL, *, weights: str | Path | None = None, device: str = "auto"
+) -> Predictor:
+    """Load a model with its weights.
+
+    Args:
+        name: ``MODEL:PRESET``, optionally ``@TAG`` for one set of weights; ``chronopose models``
+            lists them.
+        weights: A file to use instead of the shipped weights; ``"random"`` for none.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        WeightsError: there are no weights by that name, or they are damaged.
+        UsageError: there is no such model or device.
+    """
+    from chronopose import zoo
+
+    place = pick_device(device)
+    return Predictor(zoo.load(name, weights=weights, device=place), name, place)
+
+
+def predict(
+    source: str | Path,
+    *,
+    model: str = DEFAULT_MODEL,
+    weights: str | Path | None = None,
+    device: str = "auto",
+    **settings: Any,
+) -> VideoPoses:
+    """Find the people of a video in one call; see :meth:`Predictor.predict` for the settings."""
+    return load(model, weights=weights, device=device).predict(source, **settings)

@@ -1,0 +1,23 @@
+"""Measure on this machine, always as a ratio against a named reference in the same run.
+
+speed: streamed inference (each frame encoded once, windows fused) against recomputing every frame
+of every window. memory: peak memory of ``predict`` on a long video against a short one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+HELP = "measure speed and memory against a reference in the same run"
+
+
+def add_arguments(parser: Any) -> None:
+    """Flags of the verb."""
+    add = parser.add_argument
+    add("what", choices=["speed", "memory"], help="what to measure")
+    add("--model", default="", metavar="NAME",
+        help="model to measure (default: tdmi:hrnet_w48 for speed, tdmi:lite for memory)")
+    add("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, cuda:N")
+    add("--repeats", default=5, type=int, metavar="N", help="interleaved repetitions of a timing")
+    add("--minutes", default=[1.0, 20.0], nargs=2, type=float, metavar="MIN",
+        help="lengths of the short and the long video, minutes")

@@ -1,0 +1,28 @@
+"""The nouns: skeletons, boxes, crop windows, poses, tracks and video facts. Numpy only."""
+
+from chronopose.core.boxes import Boxes
+from chronopose.core.crop import CropWindow
+from chronopose.core.poses import Poses, Space
+from chronopose.core.skeleton import JointMap, Skeleton
+from chronopose.core.skeletons import SKELETONS, find_skeleton, get_skeleton, joint_name
+from chronopose.core.tracks import FramePoses, HistoryStep, PersonTrack, VideoPoses
+from chronopose.core.video import Clip, VideoInfo
+
+__all__ = [
+    "SKELETONS",
+    "Boxes",
+    "Clip",
+    "CropWindow",
+    "FramePoses",
+    "HistoryStep",
+    "JointMap",
+    "PersonTrack",
+    "Poses",
+    "Skeleton",
+    "Space",
+    "VideoInfo",
+    "VideoPoses",
+    "find_skeleton",
+    "get_skeleton",
+    "joint_name",
+]

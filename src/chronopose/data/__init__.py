@@ -1,0 +1,1 @@
+"""Clips, transforms and loaders that turn data sets into training batches."""

@@ -1,0 +1,1 @@
+"""Data sets, one file a set; the folder is the registry."""

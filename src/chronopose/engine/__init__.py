@@ -1,0 +1,1 @@
+"""Training and evaluation of every model through one Lightning module."""

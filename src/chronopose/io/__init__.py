@@ -1,0 +1,1 @@
+"""Files and streams to nouns and back, one file a format. Never imports torch."""

@@ -1,0 +1,151 @@
+"""Opening a video with PyAV, and what its container can be trusted to say."""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from chronopose.errors import VideoError
+from chronopose.io.sources import is_address, is_camera
+
+INDEXED_FORMATS = frozenset({"mov", "matroska"})
+ONE_PACKET_CODECS = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4", "mjpeg", "prores", "ffv1"})
+CAMERAS = {"linux": ("v4l2", "/dev/video{}"), "darwin": ("avfoundation", "{}")}
+_CLOCK_TIME = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
+
+
+@dataclass(frozen=True, eq=False)
+class OpenVideo:
+    """A container and the one stream of it that is watched."""
+
+    container: InputContainer
+    stream: VideoStream
+
+    @property
+    def format(self) -> str:
+        """Short name of the container's format: ``mov`` (also MP4), ``matroska``, ``avi``, …"""
+        return self.container.format.name.split(",")[0]
+
+    @property
+    def codec(self) -> str:
+        """Name of the decoder."""
+        return self.stream.codec_context.name
+
+    @property
+    def time_base(self) -> Fraction:
+        """Seconds a tick."""
+        return self.stream.time_base or Fraction(0)
+
+    @property
+    def rate_hz(self) -> float:
+        """Average frames a second, ``nan`` if the container does not say."""
+        rate = self.stream.average_rate or self.stream.guessed_rate
+        return float(rate) if rate else math.nan
+
+    @property
+    def duration_s(self) -> float:
+        """Stated length of the stream, else of the container, seconds; ``nan`` if unknown."""
+        if self.stream.duration and self.time_base:
+            return float(self.stream.duration * self.time_base)
+        return self.container.duration / av.time_base if self.container.duration else math.nan
+
+    @property
+    def is_ranked(self) -> bool:
+        """Whether every packet of the stream is known to be exactly one frame."""
+        return self.codec in ONE_PACKET_CODECS and self.format in INDEXED_FORMATS
+
+    @property
+    def announced_packets(self) -> int:
+        """Packets in the container's own index, 0 if it has none that can be relied on."""
+        return len(self.stream.index_entries) if self.format == "mov" else 0
+
+    @property
+    def announced_end_s(self) -> float:
+        """Time at which the container says the video ends, 0 if it cannot be relied on.
+
+        Transport streams and raw streams say nothing: their length is measured, cut or not.
+        """
+        if self.format == "avi" and self.rate_hz > 0:
+            return self.stream.frames / self.rate_hz
+        tag = _CLOCK_TIME.match(self.stream.metadata.get("DURATION", ""))
+        if self.format == "matroska" and tag:
+            return int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3])
+        alone = len(self.container.streams) == 1
+        if self.format in ("matroska", "flv") and alone and self.container.duration:
+            return self.container.duration / av.time_base
+        return 0.0
+
+    def packets(self) -> Iterator[Packet[VideoStream]]:
+        """Packets of the stream from where the container stands, then an empty one."""
+        return self.container.demux(self.stream)
+
+    def close(self) -> None:
+        """Close the file or device."""
+        self.container.close()
+
+
+def open_container(source: str, timeout_s: float | None) -> InputContainer:
+    """Open a path, camera number or address with PyAV.
+
+    Raises:
+        VideoError: with what was tried, why it failed, and what to do.
+    """
+    target, form, advice, options = f"file:{source}", None, "Copy or convert it again", {}
+    if is_camera(source):
+        form, pattern = CAMERAS.get(sys.platform, ("", "{}"))
+        target, advice = pattern.format(source), "Plug it in, or name another number"
+        if form not in av.formats_available:
+            raise VideoError(f"Camera {source} cannot be opened: no camera driver is built in.")
+    elif is_address(source):
+        target, advice = source, "Check the address and the network"
+        if source.lower().startswith("rtsp"):
+            options = {"rtsp_transport": "tcp"}
+    elif Path(source).stat().st_size == 0:
+        raise VideoError(f"{source} is empty (0 bytes). Copy or download it again.")
+    try:
+        return av.open(target, "r", format=form, options=options, timeout=timeout_s)
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        name = f"Camera {source}" if is_camera(source) else source
+        raise VideoError(
+            f"{name} cannot be opened as a video: {reason(error, timeout_s or 0)}. {advice}."
+        ) from error
+
+
+def pick_stream(container: InputContainer, source: str) -> VideoStream:
+    """The first moving picture in a container; cover pictures of audio files do not count.
+
+    Raises:
+        VideoError: there is none, or no decoder for it.
+    """
+    cover = av.stream.Disposition.attached_pic
+    streams = [s for s in container.streams.video if not s.disposition & cover]
+    if not streams:
+        kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
+        raise VideoError(
+            f"{source} has no video stream, only {kinds}. Name a file with moving pictures in it."
+        )
+    if streams[0].codec_context is None:
+        raise VideoError(
+            f"{source} has no video stream that can be decoded: its codec is unknown here. "
+            f"Convert it: ffmpeg -i IN -c:v libx264 OUT.mp4"
+        )
+    return streams[0]
+
+
+def reason(error: Exception, timeout_s: float) -> str:
+    """What an FFmpeg error means, in words."""
+    if isinstance(error, av.error.ExitError):
+        return f"no answer within {timeout_s:g} s"
+    if isinstance(error, av.error.InvalidDataError):
+        return "its contents are no video, or its index is lost because it was cut off"
+    return getattr(error, "strerror", None) or str(error)

@@ -1,0 +1,1 @@
+"""Training losses: an output and a target in, one scalar out."""

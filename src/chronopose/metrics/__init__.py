@@ -1,0 +1,1 @@
+"""Scores of poses against labels, as update and compute pairs. Never imports torch."""

@@ -1,0 +1,158 @@
+"""The folder is the registry: which models there are, and how to build one by name.
+
+Listing the models reads file names only; torch starts when presets are asked for or a model is
+built.
+"""
+
+from __future__ import annotations
+
+import inspect
+import pkgutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from difflib import get_close_matches
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from chronopose.errors import UsageError
+
+if TYPE_CHECKING:
+    from chronopose.models._base import PoseModel
+
+
+@dataclass(frozen=True)
+class ModelName:
+    """A model's full name: file, preset and, optionally, which of its weights."""
+
+    model: str
+    preset: str
+    tag: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.model}:{self.preset}" + (f"@{self.tag}" if self.tag else "")
+
+
+@cache
+def model_files() -> tuple[str, ...]:
+    """Names of the model files of this folder, sorted; nothing is imported."""
+    package = import_module("chronopose.models")
+    found = (m.name for m in pkgutil.iter_modules(package.__path__))
+    return tuple(sorted(name for name in found if not name.startswith("_")))
+
+
+def find_model(name: str) -> type[PoseModel]:
+    """The model class of a file.
+
+    Raises:
+        UsageError: there is no such file.
+    """
+    from chronopose.models._base import PoseModel
+
+    if name not in model_files():
+        raise UsageError(_unknown("model", name, model_files()))
+    module = import_module(f"chronopose.models.{name}")
+    classes = [
+        value
+        for value in vars(module).values()
+        if inspect.isclass(value)
+        and issubclass(value, PoseModel)
+        and value.__module__ == module.__name__
+        and not inspect.isabstract(value)
+    ]
+    if len(classes) != 1:
+        raise UsageError(
+            f"models/{name}.py must define exactly one PoseModel; it defines "
+            f"{', '.join(c.__name__ for c in classes) or 'none'}."
+        )
+    return classes[0]
+
+
+def list_models() -> dict[str, tuple[str, ...]]:
+    """Model file -> its presets, in the order of the file."""
+    return {name: tuple(find_model(name).PRESETS) for name in model_files()}
+
+
+def parse_name(name: str) -> ModelName:
+    """Read ``tdmi:lite``, ``tdmi:lite@real`` or ``tdmi_lite``.
+
+    Only the model's part is checked here; :func:`build_model` checks the preset.
+
+    Raises:
+        UsageError: no model of that name, or no preset in it.
+    """
+    body, at, tag = name.strip().partition("@")
+    model, colon, preset = body.partition(":")
+    if not colon:
+        owners = [m for m in model_files() if body == m or body.startswith(m + "_")]
+        model = max(owners, key=len, default=body)
+        preset = body[len(model) + 1 :]
+    if model not in model_files():
+        raise UsageError(_unknown("model", model, model_files()))
+    if not preset or (at and not tag):
+        raise UsageError(
+            f"{name!r} is not a whole model name. Write MODEL:PRESET or MODEL:PRESET@WEIGHTS, "
+            f"e.g. {model}:{next(iter(find_model(model).PRESETS))}."
+        )
+    return ModelName(model, preset, tag or None)
+
+
+def build_model(name: str, preset: str | None = None, **overrides: Any) -> PoseModel:
+    """Build a model with random weights, in training mode.
+
+    Args:
+        name: Model file, e.g. ``tdmi``; or a whole name such as ``tdmi:lite`` without a preset.
+        preset: One of the model's presets.
+        **overrides: Fields of its Config, e.g. ``crop_size=(192, 256)``; nested ones by their
+            path, e.g. ``**{"tde.fuse": "concat"}``.
+
+    Raises:
+        UsageError: no such model, preset or field, or values that do not fit together.
+    """
+    if preset is None:
+        whole = parse_name(name)
+        name, preset = whole.model, whole.preset
+    model = find_model(name)
+    if preset not in model.PRESETS:
+        raise UsageError(_unknown(f"preset of {name}", preset, tuple(model.PRESETS)))
+    return model(override(model.PRESETS[preset], overrides))  # type: ignore[call-arg]
+
+
+def override(config: Any, changes: Mapping[str, Any]) -> Any:
+    """A copy of a Config with some fields replaced; dots lead into nested ones, lists fit tuples.
+
+    Raises:
+        UsageError: there is no such field; the message names the nearest one.
+    """
+    own: dict[str, Any] = {}
+    nested: dict[str, dict[str, Any]] = {}
+    names = tuple(f.name for f in fields(config))
+    for path, value in changes.items():
+        head, dot, rest = path.partition(".")
+        if head not in names or (dot and not is_dataclass(getattr(config, head))):
+            raise UsageError(_unknown(f"setting of {type(config).__name__}", path, names))
+        if dot:
+            nested.setdefault(head, {})[rest] = value
+        else:
+            own[head] = tuple(value) if isinstance(value, list) else value
+    for head, inner in nested.items():
+        own[head] = override(own.get(head, getattr(config, head)), inner)
+    return replace(config, **own) if own else config
+
+
+def config_of(name: str, preset: str) -> Any:
+    """The Config of a preset.
+
+    Raises:
+        UsageError: no such model or preset.
+    """
+    presets = find_model(name).PRESETS
+    if preset not in presets:
+        raise UsageError(_unknown(f"preset of {name}", preset, tuple(presets)))
+    return presets[preset]
+
+
+def _unknown(kind: str, name: str, known: Sequence[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return f"There is no {kind} {name!r}.{hint} Known: {', '.join(known)}."

@@ -1,0 +1,1 @@
+"""Network blocks without opinions, each used by more than one model."""

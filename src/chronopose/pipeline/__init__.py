@@ -1,0 +1,1 @@
+"""A video in, tracked poses out, with memory that does not grow."""

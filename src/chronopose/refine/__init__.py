@@ -1,0 +1,1 @@
+"""Steps that turn video poses into better video poses without any training."""

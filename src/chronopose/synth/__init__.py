@@ -1,0 +1,1 @@
+"""Generated video with exact labels."""

@@ -1,0 +1,1 @@
+"""Weights: cards, loading, saving and conversion of published checkpoints."""
