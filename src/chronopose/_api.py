@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from chronopose.errors import UsageError
 
@@ -43,7 +43,7 @@ class PredictSettings:
     batch: int = 16
     flip_test: bool = False
     half: bool = False
-    window: str = "reencode"
+    window: Literal["reencode", "warp", "key"] = "reencode"
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.conf <= 1.0:

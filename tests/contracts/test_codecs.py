@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+
 from chronopose.codecs.heatmap import BORDER_CELLS, ROUND_TRIP_CELLS, HeatmapCodec
 from chronopose.core.skeleton import Skeleton
-from torch import Tensor
 
 SKELETON = Skeleton("three", ("nose", "left_eye", "right_eye"))
 CELLS = (34, 36)
@@ -20,10 +21,9 @@ VARIANTS = list(product(DECODERS, ["gaussian", "softmax"], ["centre", "corner"])
 
 def build(decoder: str, activation: str, align: str, **changes: Any) -> HeatmapCodec:
     settings: dict[str, Any] = {"sigma": 2.0, "stride": 4, **changes}
+    settings |= {"decoder": decoder, "activation": activation, "align": align}
     size = (CELLS[0] * settings["stride"], CELLS[1] * settings["stride"])
-    return HeatmapCodec(
-        SKELETON, size, decoder=decoder, activation=activation, align=align, **settings
-    )
+    return HeatmapCodec(SKELETON, size, **settings)
 
 
 def ideal_output(codec: HeatmapCodec, pixels: Tensor) -> Tensor:
@@ -111,7 +111,9 @@ def test_unflipped_maps_of_the_mirrored_person_decode_to_the_person(
     assert error <= ROUND_TRIP_CELLS[decoder] + left_over + 1e-4
 
 
-@pytest.mark.parametrize(("decoder", "activation"), list(product(DECODERS, ["gaussian", "softmax"])))
+@pytest.mark.parametrize(
+    ("decoder", "activation"), list(product(DECODERS, ["gaussian", "softmax"]))
+)
 def test_averaging_with_a_perfect_mirror_image_changes_nothing(
     decoder: str, activation: str
 ) -> None:

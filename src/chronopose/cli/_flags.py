@@ -11,6 +11,11 @@ def add_model_flags(parser: Any) -> None:
 
     add = parser.add_argument
     add("--model", default=DEFAULT_MODEL, metavar="NAME", help="'chronopose models' lists them")
-    add("--weights", default=None, type=str | None, metavar="FILE",
-        help="use this file instead of the shipped weights")
+    add(
+        "--weights",
+        default=None,
+        type=str | None,
+        metavar="FILE",
+        help="use this file instead of the shipped weights",
+    )
     add("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, cuda:N")

@@ -112,7 +112,9 @@ class Tee:
         return self._waiting.popleft()
 
 
-def expected_frames(info: VideoInfo, start_s: float, end_s: float | None, stride: int) -> int | None:
+def expected_frames(
+    info: VideoInfo, start_s: float, end_s: float | None, stride: int
+) -> int | None:
     """About how many frames will be used, for the progress bar; None if nobody knows."""
     if info.num_frames <= 0 or not info.rate_hz > 0:
         return None
@@ -163,7 +165,10 @@ def predict_one(
                 count += 1
                 bar.update()
         except KeyboardInterrupt:
-            sinks.close(complete=False)
+            if count:
+                sinks.close(complete=False)
+            else:
+                sinks.abort()
             raise
         except BaseException:
             sinks.abort()

@@ -9,15 +9,43 @@ from __future__ import annotations
 from typing import Any
 
 HELP = "measure speed and memory against a reference in the same run"
+SPEED_MODEL = "tdmi:hrnet_w48"
 
 
 def add_arguments(parser: Any) -> None:
     """Flags of the verb."""
     add = parser.add_argument
     add("what", choices=["speed", "memory"], help="what to measure")
-    add("--model", default="", metavar="NAME",
-        help="model to measure (default: tdmi:hrnet_w48 for speed, tdmi:lite for memory)")
+    add(
+        "--model",
+        default="",
+        metavar="NAME",
+        help="model to measure (default: tdmi:hrnet_w48 for speed, tdmi:lite for memory)",
+    )
     add("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, cuda:N")
     add("--repeats", default=5, type=int, metavar="N", help="interleaved repetitions of a timing")
-    add("--minutes", default=[1.0, 20.0], nargs=2, type=float, metavar="MIN",
-        help="lengths of the short and the long video, minutes")
+    add(
+        "--minutes",
+        default=[1.0, 20.0],
+        nargs=2,
+        type=float,
+        metavar="MIN",
+        help="lengths of the short and the long video, minutes",
+    )
+
+
+def run(options: Any) -> int:
+    """Measure and print."""
+    from chronopose._api import DEFAULT_MODEL, pick_device
+
+    device = pick_device(options.device)
+    if options.what == "speed":
+        from chronopose.bench.speed import bench_speed
+
+        bench_speed(options.model or SPEED_MODEL, device, repeats=options.repeats)
+    else:
+        from chronopose.bench.memory import bench_memory
+
+        short, long = options.minutes
+        bench_memory(short, long, model_name=options.model or DEFAULT_MODEL, device=device)
+    return 0

@@ -61,7 +61,9 @@ def build_parser(verbs: dict[str, ModuleType]) -> ArgumentParser:
     )
     sub = parser.add_subcommands(dest="verb", metavar="VERB", title="verbs")
     for name, module in verbs.items():
-        verb = _Parser(description=module.__doc__, allow_abbrev=False, print_config="--print-config")
+        verb = _Parser(
+            description=module.__doc__, allow_abbrev=False, print_config="--print-config"
+        )
         verb.add_argument("--config", action="config", metavar="FILE", help="YAML file with flags")
         module.add_arguments(verb)
         sub.add_subcommand(name, verb, help=module.HELP)

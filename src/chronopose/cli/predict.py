@@ -18,24 +18,50 @@ def add_arguments(parser: Any) -> None:
 
     add = parser.add_argument
     add("source", nargs="+", help="video, glob, folder of frames, list file, camera or address")
-    add("--out", "-o", default="runs/predict", metavar="DIR|FILE",
-        help="folder, or one file whose suffix picks the format (.parquet .json .csv .mp4)")
+    add(
+        "--out",
+        "-o",
+        default="runs/predict",
+        metavar="DIR|FILE",
+        help="folder, or one file whose suffix picks the format (.parquet .json .csv .mp4)",
+    )
     add_model_flags(parser)
-    add("--detector", default="auto", metavar="NAME",
-        help="auto, builtin, whole-frame, torchvision:NAME or boxes:FILE")
-    add("--detector-weights", default=None, type=str | None, metavar="FILE",
-        help="weights of a torchvision detector")
+    add(
+        "--detector",
+        default="auto",
+        metavar="NAME",
+        help="auto, builtin, whole-frame, torchvision:NAME or boxes:FILE",
+    )
+    add(
+        "--detector-weights",
+        default=None,
+        type=str | None,
+        metavar="FILE",
+        help="weights of a torchvision detector",
+    )
     add("--conf", default=0.3, type=float, metavar="0..1", help="least score of a detected box")
     add("--start", default=0.0, type=float, metavar="S", help="first time used, seconds")
-    add("--end", default=None, type=float | None, metavar="S", help="stop before this time, seconds")
+    add(
+        "--end", default=None, type=float | None, metavar="S", help="stop before this time, seconds"
+    )
     add("--stride", default=1, type=int, metavar="N", help="use every n-th frame")
     add("--batch", default=16, type=int, metavar="N", help="crops in one pass of the network")
     add("--half", default=False, action="store_true", help="16-bit arithmetic")
     add("--flip-test", default=False, action="store_true", help="average with the mirrored crop")
-    add("--window", default="reencode", metavar="HOW",
-        help="when a crop window moves: reencode, warp; key: a window for each key frame")
-    add("--format", default=["parquet"], nargs="+", metavar="NAME", type=str,
-        help="parquet, coco, csv; several are fine")
+    add(
+        "--window",
+        default="reencode",
+        metavar="HOW",
+        help="when a crop window moves: reencode, warp; key: a window for each key frame",
+    )
+    add(
+        "--format",
+        default=["parquet"],
+        nargs="+",
+        metavar="NAME",
+        type=str,
+        help="parquet, coco, csv; several are fine",
+    )
     add("--save-video", default=False, action="store_true", help="also write the overlay video")
     add("--kpt-thr", default=0.3, type=float, metavar="0..1", help="draw joints scored above this")
     add("--overwrite", default=False, action="store_true", help="replace outputs that exist")

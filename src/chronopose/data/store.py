@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,7 @@ class PixelStore:
                 f"Choose another cache folder with more room."
             ) from error
         finally:
-            pixels.unlink(missing_ok=True)
-            listing.unlink(missing_ok=True)
+            for leftover in (pixels, listing):
+                with suppress(OSError):
+                    leftover.unlink()
         return {"shapes": shapes}

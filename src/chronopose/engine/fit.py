@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -176,7 +178,8 @@ def _run(
             num_sanity_val_steps=0,
             default_root_dir=folder,
         )
-        trainer.fit(module, datamodule=_Loaders(module, batches))
+        with _honest_interrupt():
+            trainer.fit(module, datamodule=_Loaders(module, batches))
 
 
 class _LoadOptimiser(pl.Callback):
@@ -296,6 +299,21 @@ def _changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
         elif key != "val_data" and old.get(key) != new[key]:
             changed.append(key)
     return changed
+
+
+@contextmanager
+def _honest_interrupt() -> Iterator[None]:
+    """Ctrl-C stays a KeyboardInterrupt; Lightning would leave with exit code 1, deaf to the next."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as stop:
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from stop
+        raise
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from chronopose.codecs.heatmap import HeatmapCodec
+from chronopose.engine.muon import Muon
 from chronopose.engine.settings import Phase, TrainSettings
 from chronopose.errors import ChronoposeError
 from chronopose.models._base import Criterion, PoseModel
@@ -55,17 +56,17 @@ class PoseModule(pl.LightningModule):
         return self.ema if self.ema is not None else self.model
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW or Adam with decay on matrices and kernels only; frozen weights are left out."""
+        """The optimiser, with decay on matrices and kernels only; frozen weights are left out."""
+        rate, decay = self.settings.lr_at(0), self.settings.weight_decay
+        if self.settings.optimiser == "muon":
+            return Muon(self.model.named_parameters(), lr=rate, weight_decay=decay)
         trained = [p for p in self.model.parameters() if p.requires_grad]
         groups = [
-            {
-                "params": [p for p in trained if p.ndim > 1],
-                "weight_decay": self.settings.weight_decay,
-            },
+            {"params": [p for p in trained if p.ndim > 1], "weight_decay": decay},
             {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
         ]
         kind = torch.optim.AdamW if self.settings.optimiser == "adamw" else torch.optim.Adam
-        return kind([g for g in groups if g["params"]], lr=self.settings.lr_at(0), fused=True)
+        return kind([g for g in groups if g["params"]], lr=rate, fused=True)
 
     def on_train_batch_start(self, batch: ClipBatch, batch_idx: int) -> None:
         """Set everything that follows from the step: rate, random numbers, phase."""

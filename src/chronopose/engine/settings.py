@@ -46,7 +46,8 @@ class TrainSettings:
 
     Args:
         phases: What the steps look like, in order.
-        optimiser: ``adamw`` or ``adam``.
+        optimiser: ``adamw``, ``adam``, or ``muon`` (kernels inside the network by Muon, the
+            rest by AdamW).
         weight_decay: On matrices and kernels only, never on biases and norms.
         warmup_steps: The rate rises from zero over this many steps at the start.
         clip_norm: Largest norm of the gradient; 0 does not clip.
@@ -73,7 +74,7 @@ class TrainSettings:
     """
 
     phases: tuple[Phase, ...]
-    optimiser: Literal["adamw", "adam"] = "adamw"
+    optimiser: Literal["adamw", "adam", "muon"] = "adamw"
     weight_decay: float = 0.05
     warmup_steps: int = 300
     clip_norm: float = 5.0
@@ -99,7 +100,8 @@ class TrainSettings:
             raise UsageError("Training needs at least one phase: phases=(Phase(steps=...),).")
         positive = ("accumulate", "save_every", "log_every", "val_batch_size", "devices")
         low = [n for n in positive if getattr(self, n) < 1]
-        low += [n for n in ("limit_batches", "overfit") if (getattr(self, n) or 1) < 1]
+        optional = {n: getattr(self, n) for n in ("limit_batches", "overfit")}
+        low += [n for n, value in optional.items() if value is not None and value < 1]
         if low:
             raise UsageError(f"{low[0]} must be at least 1; got {getattr(self, low[0])}.")
         if not 0 <= self.ema_decay < 1:

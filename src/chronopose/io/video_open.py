@@ -6,13 +6,15 @@ import math
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 from av.container import InputContainer
 from av.packet import Packet
+from av.stream import Stream
 from av.video.stream import VideoStream
 
 from chronopose.errors import VideoError
@@ -21,7 +23,36 @@ from chronopose.io.sources import is_address, is_camera
 INDEXED_FORMATS = frozenset({"mov", "matroska"})
 ONE_PACKET_CODECS = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4", "mjpeg", "prores", "ffv1"})
 CAMERAS = {"linux": ("v4l2", "/dev/video{}"), "darwin": ("avfoundation", "{}")}
+HOLE_BYTES = 1024
+"""Headers between the packets of Matroska take some 20 bytes; more is a hole."""
+TAIL_SHARE = 0.05
+"""More of a fragmented file than this behind its last packet has not been read."""
 _CLOCK_TIME = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
+
+
+@dataclass(eq=False)
+class ByteTrail:
+    """Follows the packets of all streams through a file: demuxers skip damage in silence."""
+
+    end: int = 0
+    """Where the last packet ends."""
+    hole: int = 0
+    """Bytes skipped before the last packet."""
+
+    def note(self, packet: Packet[Stream]) -> None:
+        """Follow the next packet."""
+        if packet.pos is None or packet.pos < 0:
+            return
+        skipped = packet.pos - self.end if self.end else 0
+        extra = packet.has_sidedata("matroska_block_additional")
+        if skipped > HOLE_BYTES and not extra:
+            self.hole += skipped
+        self.end = max(self.end, packet.pos + packet.size)
+
+    def take_hole(self) -> int:
+        """The bytes skipped since this was asked before."""
+        hole, self.hole = self.hole, 0
+        return hole
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +61,7 @@ class OpenVideo:
 
     container: InputContainer
     stream: VideoStream
+    trail: ByteTrail = field(default_factory=ByteTrail)
 
     @property
     def format(self) -> str:
@@ -85,9 +117,28 @@ class OpenVideo:
             return self.container.duration / av.time_base
         return 0.0
 
+    @property
+    def unread_share(self) -> float:
+        """Share of the file behind its last packet, where that tells of damage; else 0."""
+        if not self._is_fragmented or self.container.size <= 0:
+            return 0.0
+        share = 1 - self.trail.end / self.container.size
+        return share if share > TAIL_SHARE else 0.0
+
     def packets(self) -> Iterator[Packet[VideoStream]]:
         """Packets of the stream from where the container stands, then an empty one."""
-        return self.container.demux(self.stream)
+        if self.format != "matroska" and not self._is_fragmented:
+            yield from self.container.demux(self.stream)
+            return
+        for packet in self.container.demux():
+            if packet.size:
+                self.trail.note(packet)
+            if packet.stream_index == self.stream.index:
+                yield cast("Packet[VideoStream]", packet)
+
+    @property
+    def _is_fragmented(self) -> bool:
+        return self.format == "mov" and self.stream.frames == 0
 
     def close(self) -> None:
         """Close the file or device."""

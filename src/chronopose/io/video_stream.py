@@ -98,6 +98,7 @@ class Damage:
     broke_off: str = ""
     lost_s: list[float] = field(default_factory=list)
     lost: int = 0
+    skipped_bytes: int = 0
 
     def lose(self, time_s: float) -> None:
         """Note one unreadable frame near this time (``nan``: nobody knows)."""
@@ -106,6 +107,11 @@ class Damage:
         self.lost += 1
         if math.isfinite(time_s):
             self.lost_s = [min([time_s, *self.lost_s]), max([time_s, *self.lost_s])]
+
+    def skip(self, count: int, time_s: float) -> None:
+        """Note bytes that the demuxer passed over before this time."""
+        if self.span_s[0] <= time_s < self.span_s[1]:
+            self.skipped_bytes += count
 
     def tell(self) -> str | None:
         """The sentences, None if all is well."""
@@ -118,8 +124,11 @@ class Damage:
         if self.lost:
             span = ""
             if self.lost_s:
-                span = f" between {self.lost_s[0]:.2f} s and {self.lost_s[1]:.2f} s"
+                first, last = (f"{time_s:.2f} s" for time_s in self.lost_s)
+                span = f" at {first}" if first == last else f" between {first} and {last}"
             told.append(f"{self.lost} damaged frame{'s' * (self.lost > 1)}{span} left out.")
+        if self.skipped_bytes:
+            told.append(f"{self.skipped_bytes} damaged bytes were passed over.")
         return " ".join(told) or None
 
 
@@ -128,7 +137,7 @@ class Entry:
     """A packet at which decoding can begin, and how many packets lie before it."""
 
     pts: int
-    dts: int
+    dts: int | None
     before: int
 
 
@@ -198,7 +207,10 @@ class Pass:
                 self._counter.lost()
                 if self._avi_ticks:
                     self._avi_ticks.popleft()
-                self.damage.lose(math.nan if packet.pts is None else float(packet.pts * self._base))
+                self.damage.lose(self._packet_s(packet))
+
+    def _packet_s(self, packet: Packet[VideoStream]) -> float:
+        return math.nan if packet.pts is None else float(packet.pts * self._base)
 
     def _flush(self) -> list[VideoFrame]:
         try:
@@ -208,6 +220,8 @@ class Pass:
 
     def _note(self, packet: Packet[VideoStream]) -> None:
         self._packet_count += 1
+        if (hole := self._video.trail.take_hole()) and self._video.format == "matroska":
+            self.damage.skip(hole, self._packet_s(packet))
         if packet.is_corrupt and self._video.format != "mpegts":
             self._cut = self._cut or CUT_OFF
         if packet.is_discard:
@@ -233,6 +247,8 @@ class Pass:
         lost = self._video.announced_packets - self._packet_count
         if lost > 0:
             return f"{lost} more frames are announced"
+        if share := self._video.unread_share:
+            return f"{share:.0%} of the file could not be read"
         announced_s = self._video.announced_end_s
         if announced_s - end_s > max(2 * self._step_s, 0.5, 0.01 * announced_s):
             return f"{announced_s:.2f} s are announced"
@@ -374,7 +390,7 @@ class StreamSource:
     def _jump(self, entry: Entry) -> Iterator[Decoded] | None:
         """Begin again at a key frame; None if the file does not lead exactly there."""
         video = self._open()
-        for tick in (entry.pts, entry.dts):
+        for tick in (entry.pts, entry.pts if entry.dts is None else entry.dts):
             try:
                 video.container.seek(tick, stream=video.stream)
                 packets = video.packets()
@@ -400,19 +416,22 @@ def find_entry(video: OpenVideo, start_s: float) -> Entry | None:
 
     None if a packet up to there is cut, discarded, untimed or out of order.
     """
-    base = video.time_base
-    entry, before, newest, last_dts = None, 0, -math.inf, -math.inf
+    base, entry, before, newest, last_dts = video.time_base, None, 0, -math.inf, -math.inf
     for packet in video.packets():
         if not packet.size:
             break
         pts, dts = packet.pts, packet.dts
-        if pts is None or dts is None or dts < last_dts or packet.is_discard or packet.is_corrupt:
+        if pts is None or packet.is_discard or packet.is_corrupt or video.trail.take_hole():
             return None
-        if round(float(dts * base), 6) > start_s:
-            break
-        if packet.is_keyframe and pts > newest and round(float(pts * base), 6) <= start_s:
+        if dts is not None:
+            if dts < last_dts:
+                return None
+            last_dts = dts
+        if packet.is_keyframe and pts > newest:
+            if round(float(pts * base), 6) > start_s:
+                break
             entry = Entry(pts, dts, before)
-        newest, last_dts, before = max(newest, pts), dts, before + 1
+        newest, before = max(newest, pts), before + 1
     return entry
 
 

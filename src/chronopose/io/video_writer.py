@@ -22,7 +22,7 @@ FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 TICKS = {"libx264": 90_000, "mpeg4": 60_000}
 """Clock ticks a second; MPEG-4 part 2 cannot count beyond 65535."""
 OPTIONS = {
-    "libx264": {"preset": "veryfast", "crf": "20"},
+    "libx264": {"preset": "superfast", "crf": "20"},
     "mpeg4": {"flags": "+qscale", "global_quality": str(3 * 118)},
 }
 NOMINAL_RATE_HZ = 30
@@ -105,7 +105,9 @@ class VideoWriter:
                 f"{last_s:.6f} s."
             )
         self._first_s, self._last_tick = first_s, tick
-        even = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        even = image
+        if width % 2 or height % 2:
+            even = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
         try:
             frame = self._reformatter.reformat(
                 av.VideoFrame.from_ndarray(even, format="rgb24"),

@@ -56,7 +56,7 @@ def spatial_log_distribution(
 
 
 def bounded_information(log_p: Tensor, log_q: Tensor) -> Tensor:
-    """ln 2 - JS(p, q) of each row: ln 2 for equal distributions, 0 for disjoint ones.
+    """Shared information ln 2 - JS(p, q) of each row: ln 2 for equal rows, 0 for disjoint ones.
 
     Args:
         log_p: ``(..., N)`` logarithm of a distribution.

@@ -105,7 +105,10 @@ def stack_windows(windows: Sequence[Sequence[Features]]) -> Features:
     first = windows[0][0]
     return _rebuild(
         first,
-        [torch.stack([torch.stack([w[i] for w in win]) for win in windows]) for i in range(len(first))],
+        [
+            torch.stack([torch.stack([w[i] for w in win]) for win in windows])
+            for i in range(len(first))
+        ],
     )
 
 

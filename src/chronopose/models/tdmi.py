@@ -28,8 +28,9 @@ Axes: B clip, T frame, S difference (T - 1), C channel, h w cells, K joint, j st
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -40,7 +41,7 @@ from chronopose.core.skeletons import get_skeleton
 from chronopose.errors import ShapeError, UsageError, WeightsError
 from chronopose.losses.heatmap import heatmap_loss
 from chronopose.losses.mutual_information import TERMS, MutualInformation
-from chronopose.models._base import Criterion, Features, Needs, PoseModel
+from chronopose.models._base import Features, Needs, PoseModel
 from chronopose.nn.align import AlignedAggregation, GlobalTranslation, StackedAggregation
 from chronopose.nn.backbones import Branches, PoseHRNet, Stage1, build_backbone
 from chronopose.nn.gate import ChannelGate
@@ -230,7 +231,7 @@ class TDMI(PoseModel):
             fields.append("visual")
         elif 4 not in channels:
             fields.append("stage4")
-        self._make_features = namedtuple("StageFeatures", fields)
+        self._fields = tuple(fields)
         self.tde = TemporalDifferenceEncoder(
             list(channels.values()), width, config.num_frames, config.tde
         )
@@ -278,9 +279,9 @@ class TDMI(PoseModel):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
             taps = self.backbone.forward_stages(frames, wanted)
         if self.config.tde.reduce is None:
-            return self._make_features(*taps)
+            return _named(self._fields)(taps)
         reduced = [self.reduce[str(j)](x) for j, x in zip(stages, taps, strict=False)]
-        return self._make_features(*reduced, taps[-1])
+        return _named(self._fields)((*reduced, taps[-1]))
 
     def fuse(self, features: Features) -> TDMIOutput:
         """Eq. 1-6, fusion and head on a window ``(B, T, C_j, h, w)``.
@@ -370,6 +371,13 @@ class TDMICriterion(nn.Module):
         if len(terms) > 1 and output.useful_heatmaps is not None:
             terms["probe"] = self.loss(output.useful_heatmaps, target)
         return terms
+
+
+@cache
+def _named(fields: tuple[str, ...]) -> Callable[[Iterable[Tensor]], Features]:
+    """Maker of NamedTuples of stage features; which stages there are is a setting."""
+    kind: Any = namedtuple("StageFeatures", fields)  # type: ignore[misc]
+    return kind._make
 
 
 def _spatiotemporal(

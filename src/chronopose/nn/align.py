@@ -24,15 +24,12 @@ def translate(feature: Tensor, shift: Tensor) -> Tensor:
         shift: ``(N, 2)`` x and y in cells; positive moves content right and down.
     """
     height, width = feature.shape[-2:]
-    kind = {"device": feature.device, "dtype": shift.dtype}
-    x = torch.arange(width, **kind) - shift[:, 0, None]
-    y = torch.arange(height, **kind) - shift[:, 1, None]
+    x = torch.arange(width, device=shift.device, dtype=shift.dtype) - shift[:, 0, None]
+    y = torch.arange(height, device=shift.device, dtype=shift.dtype) - shift[:, 1, None]
     x = ((2 * x + 1) / width - 1)[:, None, :].expand(-1, height, -1)
     y = ((2 * y + 1) / height - 1)[:, :, None].expand(-1, -1, width)
     grid = torch.stack([x, y], dim=-1).to(feature.dtype)
-    return F.grid_sample(
-        feature, grid, mode="bilinear", padding_mode="zeros", align_corners=False
-    )
+    return F.grid_sample(feature, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
 class GlobalTranslation(nn.Module):
@@ -109,10 +106,11 @@ class AlignedAggregation(nn.Module):
         self.combine = residual_chain(width + channels, width, blocks[1])
         steps = range(4)
         self.offset = nn.ModuleList(offset_conv(width, groups, dilation=dilation) for _ in steps)
-        self.mask = nn.ModuleList(mask_conv(width, groups, dilation=dilation) for _ in steps)
+        self.mask = nn.ModuleList(
+            mask_conv(width, groups, dilation=dilation, mask_act=mask_act) for _ in steps
+        )
         self.dcn = nn.ModuleList(
-            ModulatedDeformConv2d(width, width, dilation=dilation, mask_act=mask_act)
-            for _ in steps
+            ModulatedDeformConv2d(width, width, dilation=dilation, mask_act=mask_act) for _ in steps
         )
         self.join = residual_chain(channels + width, channels, blocks[2])
 

@@ -12,7 +12,7 @@ computed, unless the network needs it anyway.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import timm
 import torch
@@ -82,12 +82,12 @@ class PoseHRNet(Backbone):
         branches: Branches = "high",
     ) -> None:
         super().__init__()
-        body = timm.create_model(name, pretrained=pretrained, head="none")
-        for part in (
-            "conv1", "bn1", "act1", "conv2", "bn2", "act2", "layer1", "transition1", "stage2",
-            "transition2", "stage3", "transition3", "stage4",
-        ):  # fmt: skip
-            setattr(self, part, getattr(body, part))
+        body: Any = timm.create_model(name, pretrained=pretrained, head="none")
+        self.conv1, self.bn1, self.act1 = body.conv1, body.bn1, body.act1
+        self.conv2, self.bn2, self.act2 = body.conv2, body.bn2, body.act2
+        self.layer1, self.transition1, self.stage2 = body.layer1, body.transition1, body.stage2
+        self.transition2, self.stage3 = body.transition2, body.stage3
+        self.transition3, self.stage4 = body.transition3, body.stage4
         last = self.stage4[-1]
         last.fuse_layers = nn.ModuleList([last.fuse_layers[0]])
         width = last.branches[0][-1].conv2.out_channels
@@ -146,10 +146,11 @@ class DeconvResNet(Backbone):
 
     def __init__(self, name: str, *, pretrained: bool = False, width: int = 256) -> None:
         super().__init__()
-        self.body = timm.create_model(
+        body: Any = timm.create_model(
             name, pretrained=pretrained, features_only=True, out_indices=(1, 4)
         )
-        first, deepest = self.body.feature_info.channels()
+        self.body = body
+        first, deepest = body.feature_info.channels()
         layers: list[nn.Module] = []
         for i in range(3):
             up = nn.ConvTranspose2d(

@@ -35,19 +35,31 @@ def count_macs(module: nn.Module, *inputs: Any, method: str = "forward") -> Cost
 
     Args:
         module: Any network; it is not changed and not run.
+        *inputs: Arguments of the call, see :func:`trace_shapes`.
+        method: Name of the method to call, e.g. ``encode`` or ``fuse``.
+    """
+    with FlopCounterMode(display=False) as counter:
+        trace_shapes(module, *inputs, method=method)
+    params = sum(p.numel() for p in module.parameters())
+    return Cost(params, counter.get_total_flops() // 2)
+
+
+def trace_shapes(module: nn.Module, *inputs: Any, method: str = "forward") -> Any:
+    """What a call returns, as tensors of torch's meta device: shapes without numbers.
+
+    Args:
+        module: Any network; it is not changed and not run.
         *inputs: Arguments of the call, on any device (``meta`` needs no memory); tensors inside
             tuples, lists and dicts are found.
-        method: Name of the method to call, e.g. ``encode`` or ``fuse``.
+        method: Name of the method to call.
     """
     state = {
         f"module.{name}": tensor.to("meta")
         for name, tensor in [*module.named_parameters(), *module.named_buffers()]
     }
     args = tree_map_only(Tensor, lambda t: t.to("meta"), inputs)
-    with torch.no_grad(), _ShapesOnly(), FlopCounterMode(display=False) as counter:
-        functional_call(_Call(module, method), state, args)
-    params = sum(p.numel() for p in module.parameters())
-    return Cost(params, counter.get_total_flops() // 2)
+    with torch.no_grad(), _ShapesOnly():
+        return functional_call(_Call(module, method), state, args)
 
 
 class _ShapesOnly(TorchFunctionMode):

@@ -87,8 +87,8 @@ def _by_grid_sample(
         x.reshape(n * groups, channels // groups, height, width).to(exact), grid,
         mode="bilinear", padding_mode="zeros", align_corners=False,
     )  # fmt: skip
-    sampled = sampled.view(n, groups, channels // groups, taps, height * width).to(x.dtype)
-    sampled = sampled * mask.view(n, groups, 1, taps, height * width).to(x.dtype)
+    sampled = sampled.reshape(n, groups, channels // groups, taps, height * width).to(x.dtype)
+    sampled = sampled * mask.reshape(n, groups, 1, taps, height * width).to(x.dtype)
     columns = sampled.reshape(n, channels * taps, height * width)
     out = torch.matmul(weight.reshape(weight.shape[0], channels * taps), columns)
     out = out.view(n, weight.shape[0], height, width)
@@ -99,13 +99,16 @@ def _sampling_grid(offset: Tensor, kernel: int, dilation: int, groups: int) -> T
     """``(N*G, taps*H, W, 2)`` normalised (x, y): (2 v + 1) / size - 1, centres of the end cells."""
     n, _, height, width = offset.shape
     taps = kernel * kernel
-    kind = {"device": offset.device, "dtype": offset.dtype}
-    tap = (torch.arange(kernel, **kind) - kernel // 2) * dilation
+    rows, columns, steps = (
+        torch.arange(count, device=offset.device, dtype=offset.dtype)
+        for count in (height, width, kernel)
+    )
+    tap = (steps - kernel // 2) * dilation
     tap_y = tap.repeat_interleave(kernel).view(1, taps, 1, 1)
     tap_x = tap.repeat(kernel).view(1, taps, 1, 1)
-    shift = offset.view(n * groups, taps, 2, height, width)
-    y = shift[:, :, 0] + tap_y + torch.arange(height, **kind).view(1, 1, height, 1)
-    x = shift[:, :, 1] + tap_x + torch.arange(width, **kind).view(1, 1, 1, width)
+    shift = offset.reshape(n * groups, taps, 2, height, width)
+    y = shift[:, :, 0] + tap_y + rows.view(1, 1, height, 1)
+    x = shift[:, :, 1] + tap_x + columns.view(1, 1, 1, width)
     grid = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], dim=-1)
     return grid.view(n * groups, taps * height, width, 2)
 
@@ -153,9 +156,23 @@ def offset_conv(channels: int, groups: int, *, kernel: int = 3, dilation: int = 
     return _zero_conv(channels, 2 * groups * kernel * kernel, dilation)
 
 
-def mask_conv(channels: int, groups: int, *, kernel: int = 3, dilation: int = 1) -> nn.Conv2d:
-    """3×3 convolution that predicts the mask: ``C -> G * kernel**2``, starting at zero."""
-    return _zero_conv(channels, groups * kernel * kernel, dilation)
+def mask_conv(
+    channels: int,
+    groups: int,
+    *,
+    kernel: int = 3,
+    dilation: int = 1,
+    mask_act: MaskActivation = "sigmoid",
+) -> nn.Conv2d:
+    """3×3 convolution that predicts the mask: ``C -> G * kernel**2``.
+
+    It starts at a mask of 1/2 everywhere: zero before a sigmoid, a bias of 1/2 for a raw mask,
+    which at zero would let nothing through.
+    """
+    conv = _zero_conv(channels, groups * kernel * kernel, dilation)
+    if mask_act == "raw":
+        nn.init.constant_(conv.bias, 0.5)  # type: ignore[arg-type]
+    return conv
 
 
 def _zero_conv(cin: int, cout: int, dilation: int) -> nn.Conv2d:

@@ -77,23 +77,24 @@ class TemporalDifferenceEncoder(nn.Module):
         config: Switches.
     """
 
-    def __init__(
-        self, channels: Sequence[int], width: int, frames: int, config: TDEConfig
-    ) -> None:
+    def __init__(self, channels: Sequence[int], width: int, frames: int, config: TDEConfig) -> None:
         super().__init__()
         self.config = config
         dcn = config.dcn
-        for name in ("intra", "offset", "mask", "dcn", "acc"):
-            setattr(self, name, nn.ModuleDict())
+        self.intra, self.offset, self.mask = nn.ModuleDict(), nn.ModuleDict(), nn.ModuleDict()
+        self.dcn, self.acc = nn.ModuleDict(), nn.ModuleDict()
         for j, cin in zip(config.stages, channels, strict=True):
             stage = str(j)
             self.intra[stage] = residual_chain((frames - 1) * cin, width, config.blocks[j - 1])
             if config.modulation == "deform":
-                for part, last in ((self.offset, offset_conv), (self.mask, mask_conv)):
-                    chain = residual_chain(width, width, dcn.blocks)
-                    part[stage] = nn.Sequential(
-                        *chain, last(width, dcn.groups, dilation=dcn.dilation)
-                    )
+                self.offset[stage] = nn.Sequential(
+                    *residual_chain(width, width, dcn.blocks),
+                    offset_conv(width, dcn.groups, dilation=dcn.dilation),
+                )
+                self.mask[stage] = nn.Sequential(
+                    *residual_chain(width, width, dcn.blocks),
+                    mask_conv(width, dcn.groups, dilation=dcn.dilation, mask_act=dcn.mask_act),
+                )
                 self.dcn[stage] = ModulatedDeformConv2d(
                     width, width, dilation=dcn.dilation, mask_act=dcn.mask_act
                 )

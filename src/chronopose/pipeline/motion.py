@@ -76,7 +76,9 @@ class BoxMotion:
         """
         dt = max(time_s - self.time_s, 0.0)
         p00 = self._grown(dt)[0]
-        return to_corners(self._mean + self._speed * _way(dt)), float(np.sqrt(p00[0])) * self.unit_px
+        return to_corners(self._mean + self._speed * _way(dt)), float(
+            np.sqrt(p00[0])
+        ) * self.unit_px
 
     def see(self, time_s: float, xyxy: NDArray[np.floating]) -> None:
         """Correct the motion with a box seen at ``time_s``; time may stand still, not run back."""

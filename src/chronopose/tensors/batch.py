@@ -23,7 +23,8 @@ class Target(NamedTuple):
 
     def to(self, device: torch.device | str) -> Target:
         """A copy on another device."""
-        return Target(*(None if t is None else t.to(device) for t in self))
+        heatmaps = None if self.heatmaps is None else self.heatmaps.to(device)
+        return Target(self.joints.to(device), self.weight.to(device), heatmaps)
 
 
 class ClipBatch(NamedTuple):

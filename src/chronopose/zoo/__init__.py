@@ -1,1 +1,27 @@
-"""Weights: cards, loading, saving and conversion of published checkpoints."""
+"""Weights: the cards that say what they are and what they may be used for, and loading them.
+
+Listing cards reads JSON only; torch starts when weights are loaded or saved.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from chronopose.zoo.card import Card, find_card, list_cards
+
+if TYPE_CHECKING:
+    from chronopose.zoo.loading import load as load
+    from chronopose.zoo.loading import load_foreign as load_foreign
+    from chronopose.zoo.saving import save as save
+
+__all__ = ["Card", "find_card", "list_cards", "load", "load_foreign", "save"]
+
+_HOME = {"load": "loading", "load_foreign": "loading", "save": "saving"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a function that needs torch from its module the first time it is asked for."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+
 from chronopose.codecs.heatmap import HeatmapCodec
 from chronopose.core.skeleton import Skeleton
 from chronopose.errors import ShapeError, UsageError
-from torch import Tensor
 
 NOSE = Skeleton("nose only", ("nose",))
 FACE = Skeleton("face", ("nose", "left_eye", "right_eye"))
@@ -176,6 +177,7 @@ def test_a_map_with_a_bad_value_is_unknown_and_its_neighbour_is_not(
 ) -> None:
     c = codec(FACE, decoder=decoder, activation=activation)
     maps = c.encode(torch.full((1, 3, 2), 21.5), torch.ones(1, 3)).heatmaps
+    assert maps is not None
     maps[0, 1, 0, 0] = bad
     poses = c.decode(maps)
     assert np.isnan(poses.xy[0, 1]).all()

@@ -74,7 +74,7 @@ def test_joints_that_cannot_be_had_become_nan_on_request() -> None:
     assert at(coco, "left_knee") == [3, 4]
 
 
-def test_belly_lies_two_thirds_down_the_trunk() -> None:
+def test_belly_lies_at_65_percent_of_the_trunk() -> None:
     # Shoulders at height 100 and hips at 200: 0.65 of the way is 165.
     coco = person(
         COCO17, left_shoulder=(10, 100), right_shoulder=(-10, 100), left_hip=(10, 200),

@@ -55,6 +55,15 @@ def test_blotted_frames_are_left_out_and_the_others_keep_number_and_time(tmp_pat
     assert "left out" in damage
 
 
+@pytest.mark.parametrize("name", ["clip.mkv", "fragments.mp4", "clip.avi"])
+def test_a_hole_in_the_middle_never_goes_unnoticed(tmp_path: Path, name: str) -> None:
+    codec, container = CUTTABLE[name]
+    path = blot(write_clip(tmp_path / name, codec=codec, container=container), 0.45, 0.6)
+    frames, damage = read_all(path)
+    assert 15 < len(frames) < 50
+    assert damage is not None
+
+
 def test_damage_outside_the_range_does_not_matter(tmp_path: Path) -> None:
     path = blot(write_clip(tmp_path / "clip.mp4", count=60, container=FASTSTART), 0.5, 0.6)
     early, damage_before = read_all(path, end_s=0.4)

@@ -59,7 +59,9 @@ def test_a_range_gives_the_same_frames_as_reading_everything(tmp_path: Path, nam
     start_s, end_s = everything[27].time_s, everything[41].time_s
     some, damage = read_all(path, start_s=start_s, end_s=end_s)
     assert [(f.index, f.time_s) for f in some] == [(f.index, f.time_s) for f in everything[27:41]]
-    assert all(np.array_equal(a.image, b.image) for a, b in zip(some, everything[27:41], strict=True))
+    assert all(
+        np.array_equal(a.image, b.image) for a, b in zip(some, everything[27:41], strict=True)
+    )
     assert damage is None
 
 
@@ -287,10 +289,11 @@ def test_a_misspelt_name_is_answered_with_the_near_one(tmp_path: Path) -> None:
         open_video(tmp_path / "gymnasts.mp4")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="the administrator may read everything")
 def test_a_file_without_permission_is_a_clear_error(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "clip.mp4", count=2)
     path.chmod(0)
+    if os.access(path, os.R_OK):
+        pytest.skip("the administrator may read everything")
     with pytest.raises(VideoError, match="permission denied"):
         open_video(path)
 

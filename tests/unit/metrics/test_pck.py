@@ -83,8 +83,8 @@ def test_torso_of_no_length_is_no_torso() -> None:
     truth = TRUTH.copy()
     truth[0, 3] = truth[0, 0]  # right hip on the left shoulder: use the other diagonal, 50 px
     metric = PCK(TRUNK)
-    metric.update(truth + [10.0, 0.0], truth, ALL)
-    metric.update(truth + [10.1, 0.0], truth, ALL)
+    metric.update(truth + np.array([10.0, 0.0]), truth, ALL)
+    metric.update(truth + np.array([10.1, 0.0]), truth, ALL)
     assert metric.compute().pooled == 50
 
 

@@ -12,9 +12,9 @@ SPEED_PX_S = 80.0
 
 
 def walk(times: list[float]) -> BoxMotion:
-    motion = BoxMotion(times[0], BOX + [SPEED_PX_S * times[0], 0, SPEED_PX_S * times[0], 0])
+    motion = BoxMotion(times[0], [*BOX, SPEED_PX_S * times[0], 0, SPEED_PX_S * times[0], 0])
     for t in times[1:]:
-        motion.see(t, BOX + [SPEED_PX_S * t, 0, SPEED_PX_S * t, 0])
+        motion.see(t, [*BOX, SPEED_PX_S * t, 0, SPEED_PX_S * t, 0])
     return motion
 
 

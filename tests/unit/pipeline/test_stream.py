@@ -94,9 +94,7 @@ def test_bending_features_encodes_each_frame_once_for_a_moving_person_too() -> N
 
 
 def test_policies_agree_when_nothing_moves() -> None:
-    held, bent, key = (
-        poses_of([still], 12, window_policy=p) for p in ("reencode", "warp", "key")
-    )
+    held, bent, key = (poses_of([still], 12, window_policy=p) for p in ("reencode", "warp", "key"))
     for a, b, c in zip(held, bent, key, strict=True):
         np.testing.assert_allclose(a.keypoints, b.keypoints, atol=1e-4)
         np.testing.assert_allclose(a.keypoints, c.keypoints, atol=1e-4)

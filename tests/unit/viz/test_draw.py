@@ -53,7 +53,7 @@ def test_sides_differ_in_lightness_for_every_person() -> None:
 
 def test_person_keeps_the_colour_whoever_else_is_there() -> None:
     alone = draw_poses(GREY, people(STAND, ids=(5,)), line_px=8)
-    far = STAND + [0, 1000]
+    far = STAND + np.array([0, 1000])
     second = draw_poses(GREY, people(far, STAND, ids=(2, 5)), line_px=8)
     assert tuple(alone[LEFT_SHIN]) == tuple(second[LEFT_SHIN])
 
@@ -87,7 +87,7 @@ def test_person_without_joints_gets_no_tag() -> None:
 
 
 def test_person_outside_the_picture_gets_no_tag() -> None:
-    assert (draw_poses(GREY, people(STAND + [1000, 0])) == GREY).all()
+    assert (draw_poses(GREY, people(STAND + np.array([1000, 0]))) == GREY).all()
 
 
 def test_tag_stands_above_the_highest_joint() -> None:
@@ -98,9 +98,8 @@ def test_tag_stands_above_the_highest_joint() -> None:
 
 
 def test_frame_without_people_is_a_copy() -> None:
-    empty = FramePoses(
-        0, 0.0, np.zeros(0, np.int64), Boxes.empty(), Poses(np.zeros((0, 4, 2)), np.zeros((0, 4)), LEGS)
-    )  # fmt: skip
+    nobody = Poses(np.zeros((0, 4, 2)), np.zeros((0, 4)), LEGS)
+    empty = FramePoses(0, 0.0, np.zeros(0, np.int64), Boxes.empty(), nobody)
     picture = draw_poses(GREY, empty)
     assert (picture == GREY).all()
     assert not np.shares_memory(picture, GREY)
@@ -169,7 +168,8 @@ def test_heatmap_is_drawn_in_its_window_only() -> None:
     window = CropWindow.of_box(np.array([60.0, 40.0, 120.0, 120.0]), (48, 64), pad=1.0)
     picture = draw_heatmaps(GREY, np.ones((1, 16, 12)), window)
     rows, columns = np.nonzero((picture != GREY).any(-1))
-    assert (columns.min(), columns.max(), rows.min(), rows.max()) == (60, 120, 40, 120)
+    # From 60 to 120 and from 40 to 120; a pixel on the last edge is outside.
+    assert (columns.min(), columns.max(), rows.min(), rows.max()) == (60, 119, 40, 119)
 
 
 def test_strength_is_relative_to_the_strongest_cell() -> None:

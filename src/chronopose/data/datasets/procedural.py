@@ -243,7 +243,7 @@ def _joint_margins(skeleton: Skeleton) -> NDArray[np.float64]:
 
 def render_video(
     *,
-    seconds: float,
+    frames: int,
     size: tuple[int, int] = (320, 240),
     people: int = 2,
     rate_hz: float = 25.0,
@@ -253,7 +253,7 @@ def render_video(
     """Frames of a generated video of any length, one at a time, with the true poses.
 
     Args:
-        seconds: Length.
+        frames: Length.
         size: Width and height, pixels.
         people: Number of people.
         rate_hz: Frames a second.
@@ -267,7 +267,6 @@ def render_video(
     Raises:
         UsageError: the size, the length or the rate makes no sense.
     """
-    frames = round(seconds * rate_hz)
     return iter(ProceduralVideo(seed, size, frames, people, rate_hz, skeleton=skeleton))
 
 
@@ -360,7 +359,9 @@ class ProceduralClips(Dataset[Sample]):
         self, index: int
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32]]:
         video, start = self._video(index)
-        return self._usable(np.stack([video.joints_at(start + t)[0] for t in range(self._frames)]))
+        return self._usable(
+            np.stack([video.joints_at(start + t)[0][0] for t in range(self._frames)])
+        )
 
     def _usable(
         self, joints: NDArray[np.float32]

@@ -1,0 +1,176 @@
+"""Recipe: one experiment as typed data, and the registry of them.
+
+The folder is the registry: every public function of a recipe file that is annotated to return a
+:class:`Recipe` is one, under its own name.
+"""
+
+from __future__ import annotations
+
+import inspect
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from chronopose.data.clips import ClipSource
+from chronopose.data.datasets.lspet import LSPET, CameraMotion
+from chronopose.data.datasets.procedural import ProceduralClips
+from chronopose.data.sampling import Mixture
+from chronopose.data.transforms import NOTHING, Augmentation
+from chronopose.engine.settings import TrainSettings
+from chronopose.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Where a run finds and keeps things.
+
+    Args:
+        data: Folder of the data set, for recipes that need one.
+        cache: Folder for decoded pictures and rendered clips.
+    """
+
+    data: Path | None = None
+    cache: Path = Path("runs") / "cache"
+
+
+class DataSpec(Protocol):
+    """Data of a recipe, before anything is read."""
+
+    def build(self, places: Places) -> ClipSource:
+        """Open the data."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LSPETSpec:
+    """People of LSPET.
+
+    Args:
+        split: ``train`` or ``val``.
+        frames: Length of a clip; 1 for stills.
+        motion: Camera motion of pseudo-clips; None keeps clips still.
+    """
+
+    split: Literal["train", "val"]
+    frames: int = 1
+    motion: CameraMotion | None = None
+
+    def build(self, places: Places) -> ClipSource:
+        """Open the data.
+
+        Raises:
+            UsageError: no data folder was given.
+            FormatError: it does not hold LSPET.
+        """
+        if places.data is None:
+            raise UsageError(
+                "This recipe needs the LSPET data set: give the folder that holds joints.mat and "
+                "images/ with --data."
+            )
+        return LSPET(
+            places.data, self.split, frames=self.frames, motion=self.motion, cache=places.cache
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProceduralSpec:
+    """Generated clips; see :class:`~chronopose.data.datasets.procedural.ProceduralClips`."""
+
+    count: int
+    seed: int = 0
+    frames: int = 1
+    size: tuple[int, int] = (160, 160)
+    skeleton: str = "lsp14"
+    motions: tuple[str, ...] | None = None
+    cached: bool = True
+    """Render once and keep the pixels; False renders every time."""
+
+    def build(self, places: Places) -> ClipSource:
+        """Open, or render, the clips."""
+        return ProceduralClips(
+            self.count, self.seed, frames=self.frames, size=self.size, skeleton=self.skeleton,
+            motions=self.motions, cache=places.cache if self.cached else None,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixtureSpec:
+    """Several sources in whole-number shares."""
+
+    parts: tuple[DataSpec, ...]
+    shares: tuple[int, ...]
+
+    def build(self, places: Places) -> ClipSource:
+        """Open all parts."""
+        return Mixture([p.build(places) for p in self.parts], self.shares)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """One experiment.
+
+    Args:
+        name: As the registry knows it.
+        model: Model name, ``MODEL:PRESET``.
+        train: Training data.
+        val: Validation data.
+        settings: How to train.
+        augmentation: Applied to training samples.
+        overrides: Fields of the model's Config that differ from the preset.
+        single_frame: Name of the single-frame twin whose weights the model starts from; None
+            starts from random weights.
+        needs_data: Whether a folder with a data set has to be given.
+        trained_on: What the weights card says they were trained on.
+        terms: Terms under which the weights may be used.
+    """
+
+    name: str
+    model: str
+    train: DataSpec
+    val: DataSpec | None
+    settings: TrainSettings
+    augmentation: Augmentation = NOTHING
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    single_frame: str | None = None
+    needs_data: bool = False
+    trained_on: str = ""
+    terms: str = ""
+
+
+@cache
+def list_recipes() -> dict[str, Callable[[], Recipe]]:
+    """Name -> function, of every recipe in this folder."""
+    package = import_module("chronopose.recipes")
+    found = {}
+    for info in pkgutil.iter_modules(package.__path__):
+        if info.name.startswith("_"):
+            continue
+        module = import_module(f"chronopose.recipes.{info.name}")
+        for name, value in vars(module).items():
+            if name.startswith("_") or not inspect.isfunction(value):
+                continue
+            if value.__module__ == module.__name__ and value.__annotations__.get("return") in (
+                "Recipe",
+                Recipe,
+            ):
+                found[name] = value
+    return dict(sorted(found.items()))
+
+
+def find(name: str) -> Recipe:
+    """The recipe called ``name``; ``tdmi:lite`` and ``tdmi-lite`` mean ``tdmi_lite``.
+
+    Raises:
+        UsageError: there is none; the message names the nearest one.
+    """
+    wanted = name.strip().replace(":", "_").replace("-", "_")
+    recipes = list_recipes()
+    if wanted not in recipes:
+        close = get_close_matches(wanted, recipes, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise UsageError(f"There is no recipe {name!r}.{hint} Known: {', '.join(recipes)}.")
+    return recipes[wanted]()

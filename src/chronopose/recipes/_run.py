@@ -1,0 +1,141 @@
+"""Carry a recipe out: build, start from the right weights, train, save."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from chronopose.engine.checkpoint import read_checkpoint
+from chronopose.engine.fit import FitResult, Resume, fit
+from chronopose.engine.record import hardware
+from chronopose.errors import UsageError
+from chronopose.models._base import PoseModel
+from chronopose.models._find import build_model
+from chronopose.recipes._recipe import Places, Recipe
+
+WEIGHTS = "weights.safetensors"
+
+
+def with_settings(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """A copy of a recipe with some training settings replaced; None values change nothing.
+
+    Raises:
+        UsageError: there is no such setting.
+    """
+    wanted = {k: v for k, v in changes.items() if v is not None}
+    try:
+        return replace(recipe, settings=replace(recipe.settings, **wanted))
+    except TypeError as error:
+        raise UsageError(
+            f"There is no training setting among {', '.join(wanted)} by that name: {error}."
+        ) from error
+
+
+def run(
+    recipe: Recipe,
+    run_dir: Path | str,
+    *,
+    places: Places | None = None,
+    init: Path | str | None = None,
+    resume: Resume = "auto",
+    device: str = "auto",
+    quiet: bool = False,
+) -> FitResult:
+    """Train what a recipe describes, and save its weights with a card.
+
+    Args:
+        recipe: The experiment.
+        run_dir: Folder of the run; ends with ``weights.safetensors`` and its card in it.
+        places: Where data are and what is kept where.
+        init: Weights to start from: a weights file, or the folder of a run of the same model or
+            of the single-frame twin. By default the twin's shipped weights, if the recipe names
+            one.
+        resume: As for :func:`~chronopose.engine.fit.fit`.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        quiet: No progress bar.
+
+    Raises:
+        UsageError: data or weights that the recipe needs were not given.
+        WeightsError: the weights to start from do not fit.
+    """
+    import torch
+
+    from chronopose import zoo
+
+    places = places or Places()
+    torch.manual_seed(recipe.settings.seed)
+    model = build_model(recipe.model, None, **recipe.overrides)
+    start(model, recipe, init)
+    train_data = recipe.train.build(places)
+    val_data = None if recipe.val is None else recipe.val.build(places)
+    result = fit(
+        model, train_data, val_data, recipe.settings, run_dir, resume,
+        augmentation=recipe.augmentation, device=device, name=recipe.name, quiet=quiet,
+    )  # fmt: skip
+    zoo.save(result.model, result.run_dir / WEIGHTS, card_of(recipe, result))
+    return result
+
+
+def card_of(recipe: Recipe, result: FitResult) -> dict[str, Any]:
+    """What the weights card of a finished run says beside what the model knows itself."""
+    command = f"chronopose train {recipe.name}" + (" --data DIR" if recipe.needs_data else "")
+    scores = []
+    if "pck" in result.validation and math.isfinite(result.validation["pck"]):
+        scores.append(
+            {
+                "data": f"validation data of the recipe {recipe.name}",
+                "metric": "PCK@0.2 (torso), 12 limb joints"
+                + (", flip test" if recipe.settings.flip_test else ""),
+                "value": round(result.validation["pck"], 2),
+                "command": command,
+            }
+        )
+    machine = hardware()
+    return {
+        "name": recipe.model,
+        "training_data": recipe.trained_on,
+        "terms": recipe.terms,
+        "command": command,
+        "hardware": f"{machine['cores']} CPU cores ({machine['processor']})"
+        + "".join(f", {gpu}" for gpu in machine["gpus"]),
+        "seeds": (recipe.settings.seed,),
+        "scores": scores,
+        "notes": f"{result.steps} steps; averaged weights of the last step.",
+    }
+
+
+def start(model: PoseModel, recipe: Recipe, init: Path | str | None) -> None:
+    """Give a fresh model the weights that it starts from.
+
+    Raises:
+        WeightsError: the weights do not fit.
+        UsageError: the model cannot start from a single-frame network.
+    """
+    if init is None and recipe.single_frame is None:
+        return
+    twin = recipe.single_frame or recipe.model
+    state = _read_state(twin, init)
+    if recipe.single_frame is None or set(state) == set(model.state_dict()):
+        model.load_state_dict(state)
+        return
+    load = getattr(model, "load_single_frame", None)
+    if load is None:
+        raise UsageError(f"{recipe.model} cannot start from the weights of {twin}.")
+    load(state)
+
+
+def _read_state(name: str, source: Path | str | None) -> dict[str, Tensor]:
+    from chronopose import zoo
+
+    if source is not None and Path(source).is_dir():
+        folder = Path(source)
+        best = folder / "best.ckpt"
+        if not best.exists() and (folder / WEIGHTS).exists():
+            return dict(zoo.load(name, weights=folder / WEIGHTS).state_dict())
+        return dict(read_checkpoint(best)["model"])
+    return dict(zoo.load(name, weights=source).state_dict())

@@ -1,0 +1,149 @@
+"""What every model promises. A new file in ``models/`` is under contract without being named here.
+
+Lite presets run on small crops; a model without one runs its first preset. The other presets are
+checked for shapes alone, on torch's meta device.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
+from chronopose.errors import UsageError
+from chronopose.models._base import PoseModel, stack_windows
+from chronopose.models._find import build_model, list_models
+from chronopose.nn.cost import trace_shapes
+from chronopose.tensors import Target
+
+TINY = (64, 96)
+EVERY = [f"{name}:{preset}" for name, presets in list_models().items() for preset in presets]
+LIGHT = [
+    f"{name}:{preset}"
+    for name, presets in list_models().items()
+    for preset in ([p for p in presets if "lite" in p] or presets[:1])
+]
+
+
+@cache
+def built(name: str) -> PoseModel:
+    """A model on tiny crops whose heads are past their starting value."""
+    torch.manual_seed(1)
+    model = build_model(name, crop_size=TINY)
+    with torch.no_grad():
+        for key, parameter in model.named_parameters():
+            if "head" in key or "final_layer" in key:
+                parameter.normal_(std=0.05)
+    return model
+
+
+def clips(model: PoseModel, count: int) -> tuple[Tensor, Target]:
+    frames = torch.randn(count, len(model.needs.offsets), 3, TINY[1], TINY[0])
+    joints = 8 + torch.rand(count, len(model.codec.skeleton), 2) * (torch.tensor(TINY) - 16)
+    return frames, model.codec.encode(joints, torch.ones(joints.shape[:2]))
+
+
+def loss_of(model: PoseModel, frames: Tensor, target: Target) -> Tensor:
+    terms = model.criterion()(model(frames), target)
+    weights = model.weights_of_terms()
+    return sum((weights.get(k, 1.0) * v for k, v in terms.items()), torch.zeros(()))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_heatmaps_have_a_map_for_each_joint_at_stride_four(name: str) -> None:
+    with torch.device("meta"):
+        model = build_model(name).eval()
+    width, height = model.needs.crop_size
+    out = trace_shapes(model, torch.empty(2, len(model.needs.offsets), 3, height, width))
+    assert out.heatmaps.shape == (2, len(model.codec.skeleton), height // 4, width // 4)
+    assert model.needs.offsets[model.needs.key] == 0
+    assert model.codec.crop_size == model.needs.crop_size
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_backward_is_finite(name: str) -> None:
+    model = built(name).train()
+    model.zero_grad()
+    loss = loss_of(model, *clips(model, 2))
+    loss.backward()
+    assert torch.isfinite(loss)
+    grads = [p.grad for p in model.parameters() if p.grad is not None]
+    assert grads
+    assert all(torch.isfinite(g).all() for g in grads)
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_loss_falls_on_four_clips(name: str) -> None:
+    model = build_model(name, crop_size=TINY)
+    frames, target = clips(model, 4)
+    optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=2e-3)
+    losses = []
+    for _ in range(6):
+        loss = loss_of(model, frames, target)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_one_clip_gives_the_same_alone_and_in_a_batch(name: str) -> None:
+    model = built(name).eval()
+    frames, _ = clips(model, 4)
+    with torch.no_grad():
+        together = model(frames).heatmaps
+        alone = torch.cat([model(clip[None]).heatmaps for clip in frames])
+    torch.testing.assert_close(alone, together, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_streaming_cached_features_equals_recomputing_every_window(name: str) -> None:
+    model = built(name).eval()
+    size = len(model.needs.offsets)
+    video = torch.randn(size + 3, 3, TINY[1], TINY[0])
+    with torch.no_grad():
+        cached = []
+        for frame in video:
+            features = model.encode(frame[None])
+            make: Any = getattr(features, "_make", tuple)
+            cached.append(make([f[0] for f in features]))
+        starts = range(len(video) - size + 1)
+        windows = [cached[s : s + size] for s in starts]
+        streamed = model.fuse(stack_windows(windows)).heatmaps
+        whole = torch.cat([model(video[None, s : s + size]).heatmaps for s in starts])
+    torch.testing.assert_close(streamed, whole, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_saved_weights_give_the_same_output(name: str) -> None:
+    model = built(name).eval()
+    frames, _ = clips(model, 1)
+    again = build_model(name, crop_size=TINY).eval()
+    again.load_state_dict(load(save(model.state_dict())))
+    with torch.no_grad():
+        assert torch.equal(model(frames).heatmaps, again(frames).heatmaps)
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_mirrored_maps_decode_to_mirrored_poses(name: str) -> None:
+    model = built(name).eval()
+    frames, _ = clips(model, 2)
+    with torch.no_grad():
+        maps = model(frames).heatmaps
+    straight = model.codec.decode(maps).flip(TINY[0])
+    mirrored = model.codec.decode(model.codec.unflip(maps))
+    np.testing.assert_allclose(mirrored.xy, straight.xy, atol=2e-2)
+    np.testing.assert_allclose(mirrored.score, straight.score, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_unknown_preset_lists_the_known_ones(name: str) -> None:
+    with pytest.raises(UsageError, match="no preset of") as caught:
+        build_model(name, "no_such_preset")
+    assert all(preset in str(caught.value) for preset in list_models()[name])
