@@ -303,7 +303,7 @@ def _changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
 @contextmanager
 def _honest_interrupt() -> Iterator[None]:
-    """Ctrl-C stays a KeyboardInterrupt; Lightning would leave with exit code 1, deaf to the next."""
+    """Ctrl-C stays a KeyboardInterrupt; Lightning would exit with 1 and ignore the next one."""
     handler = signal.getsignal(signal.SIGINT)
     try:
         yield

@@ -18,6 +18,7 @@ from chronopose import zoo
 from chronopose.errors import UsageError, WeightsError
 from chronopose.models._base import PoseModel
 from chronopose.models._find import build_model
+from chronopose.zoo.card import SHIPPED
 
 NAME = "simple_baseline:lite@test"
 SAID = {
@@ -115,6 +116,11 @@ def test_values_beyond_half_precision_are_kept(model: PoseModel, tmp_path: Path)
         large.get_submodule("head").weight[0, 0] = 70000.0  # type: ignore[index, operator]
     zoo.save(large, path, SAID, half=True)
     assert safetensors.torch.load_file(path)["head.weight"].max() == 70000.0
+
+
+@pytest.mark.parametrize("name", [card.name for card in zoo.list_cards([SHIPPED])])
+def test_shipped_weights_load_by_their_name(name: str) -> None:
+    assert zoo.load(name).card.name == name  # type: ignore[union-attr]
 
 
 def test_weights_are_found_by_name_in_the_folder_of_the_variable(

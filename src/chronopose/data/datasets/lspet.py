@@ -12,6 +12,7 @@ Terms      Research only: numbers may be published, pictures may not be passed o
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -109,7 +110,8 @@ class LSPET:
         self._root = Path(root)
         self._first, last = SPLITS[split]
         self._split, self._frames, self._motion = split, frames, motion
-        labels, self._digest = _read_labels(self._root / "joints.mat")
+        labels, digest = _read_labels(self._root / "joints.mat")
+        self._digest = _with_pictures(digest, self._root / "images")
         labels = labels[self._first : last]
         self._xy = labels[:, :, :2].astype(np.float32)
         self._visible = labels[:, :, 2] > 0
@@ -146,7 +148,7 @@ class LSPET:
         )  # fmt: skip
 
     def fingerprint(self) -> str:
-        """Hash of the labels, with the split."""
+        """Hash of the labels and of the pictures' names and sizes, with the split."""
         return f"lspet-{self._split}-{self._digest[:12]}"
 
     def _box(self, index: int) -> NDArray[np.float32]:
@@ -167,6 +169,19 @@ class LSPET:
                 f"Cannot read picture {path.name} of LSPET: {error}. The folder given as the data "
                 f"must hold images/im00001.jpg and so on."
             ) from error
+
+
+def _with_pictures(digest: str, folder: Path) -> str:
+    """A sha256 of labels, extended by the names and sizes of the pictures."""
+    try:
+        with os.scandir(folder) as entries:
+            listing = sorted((e.name, e.stat().st_size) for e in entries)
+    except OSError as error:
+        raise FormatError(
+            f"{folder.parent} is not LSPET: it has no folder images/. Give the folder that holds "
+            f"joints.mat and images/."
+        ) from error
+    return hashlib.sha256(f"{digest}{listing}".encode()).hexdigest()
 
 
 def _read_labels(path: Path) -> tuple[NDArray[np.float64], str]:
