@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from chronopose.models._base import PoseModel
     from chronopose.pipeline.stream import PosePipeline
 
-DEFAULT_MODEL = "tdmi:lite"
+DEFAULT_MODEL = "simple_baseline:lite"
 """The model of every command that is not given one."""
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 HELP = "measure speed and memory against a reference in the same run"
 SPEED_MODEL = "tdmi:hrnet_w48"
+MEMORY_MODEL = "tdmi:lite"
 
 
 def add_arguments(parser: Any) -> None:
@@ -36,7 +37,7 @@ def add_arguments(parser: Any) -> None:
 
 def run(options: Any) -> int:
     """Measure and print."""
-    from chronopose._api import DEFAULT_MODEL, pick_device
+    from chronopose._api import pick_device
 
     device = pick_device(options.device)
     if options.what == "speed":
@@ -47,5 +48,5 @@ def run(options: Any) -> int:
         from chronopose.bench.memory import bench_memory
 
         short, long = options.minutes
-        bench_memory(short, long, model_name=options.model or DEFAULT_MODEL, device=device)
+        bench_memory(short, long, model_name=options.model or MEMORY_MODEL, device=device)
     return 0

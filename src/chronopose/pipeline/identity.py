@@ -29,19 +29,32 @@ class Tracked(Protocol):
     """What identities need to know about a track in one frame."""
 
     @property
-    def uid(self) -> int: ...
+    def uid(self) -> int:
+        """Number of the track, never used again."""
+
     @property
-    def xyxy(self) -> NDArray[np.float32]: ...
+    def xyxy(self) -> NDArray[np.float32]:
+        """``(4,)`` box, image pixels."""
+
     @property
-    def score(self) -> float: ...
+    def score(self) -> float:
+        """Of the box, in [0, 1]."""
+
     @property
-    def decay(self) -> float: ...
+    def decay(self) -> float:
+        """1 when the box was seen now; less the longer it was not."""
+
     @property
-    def motion(self) -> BoxMotion: ...
+    def motion(self) -> BoxMotion:
+        """Where the box is expected."""
+
     @property
-    def velocity(self) -> Array: ...
+    def velocity(self) -> Array:
+        """Of the box, pixels a second."""
+
     @property
-    def given(self) -> bool: ...
+    def given(self) -> bool:
+        """Whether the detector itself said who it is."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,7 +45,9 @@ class FrameSource(Protocol):
     """An open video: what :func:`chronopose.io.video.open_video` returns."""
 
     @property
-    def info(self) -> VideoInfo: ...
+    def info(self) -> VideoInfo:
+        """What is known before frames are read."""
+        ...
 
     def __iter__(self) -> Iterator[Frame]: ...
 

@@ -9,12 +9,13 @@ from chronopose.pipeline.motion import BoxMotion, to_centre, to_corners
 
 BOX = np.array([0.0, 0.0, 40.0, 100.0])
 SPEED_PX_S = 80.0
+PX_A_SECOND = np.array([SPEED_PX_S, 0.0, SPEED_PX_S, 0.0])
 
 
 def walk(times: list[float]) -> BoxMotion:
-    motion = BoxMotion(times[0], [*BOX, SPEED_PX_S * times[0], 0, SPEED_PX_S * times[0], 0])
+    motion = BoxMotion(times[0], BOX + times[0] * PX_A_SECOND)
     for t in times[1:]:
-        motion.see(t, [*BOX, SPEED_PX_S * t, 0, SPEED_PX_S * t, 0])
+        motion.see(t, BOX + t * PX_A_SECOND)
     return motion
 
 
