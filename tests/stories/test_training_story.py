@@ -68,7 +68,7 @@ def environment() -> dict[str, str]:
 def kill_in_the_middle(arguments: list[str], out: Path) -> int:
     """Start training, kill it outright between two checkpoints, and give its exit status."""
     process = subprocess.Popen(arguments, env=environment(), stdout=subprocess.DEVNULL)
-    log, deadline = out / "train.csv", time.monotonic() + 400
+    log, deadline = out / "train.csv", time.monotonic() + 1200
     while time.monotonic() < deadline and process.poll() is None:
         # The row of step 4: past the checkpoint of step 3, before that of step 6.
         if log.exists() and len(log.read_text().splitlines()) >= 3:

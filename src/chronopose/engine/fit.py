@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -303,7 +304,11 @@ def _changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
 @contextmanager
 def _honest_interrupt() -> Iterator[None]:
-    """Ctrl-C stays a KeyboardInterrupt; Lightning would exit with 1 and ignore the next one."""
+    """Ctrl-C stays a KeyboardInterrupt, and SIGTERM ends the program with its usual status 143.
+
+    Lightning would leave with 1 after the one, deaf to the next, and with a traceback after the
+    other.
+    """
     handler = signal.getsignal(signal.SIGINT)
     try:
         yield
@@ -311,6 +316,8 @@ def _honest_interrupt() -> Iterator[None]:
         if isinstance(stop.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from stop
         raise
+    except SIGTERMException as stop:
+        raise SystemExit(128 + signal.SIGTERM) from stop
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, handler)
