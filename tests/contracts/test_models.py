@@ -6,6 +6,7 @@ checked for shapes alone, on torch's meta device.
 
 from __future__ import annotations
 
+import copy
 from functools import cache
 from typing import Any
 
@@ -39,6 +40,13 @@ def built(name: str) -> PoseModel:
         for key, parameter in model.named_parameters():
             if "head" in key or "final_layer" in key:
                 parameter.normal_(std=0.05)
+        # One batch of statistics: without them an untrained HRNet's maps reach 1e5.
+        norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+        for norm in norms:
+            norm.momentum = 1.0
+        model.train()(torch.randn(4, len(model.needs.offsets), 3, TINY[1], TINY[0]))
+        for norm in norms:
+            norm.momentum = 0.1
     return model
 
 
@@ -94,8 +102,8 @@ def test_loss_falls_on_four_clips(name: str) -> None:
 
 @pytest.mark.parametrize("name", LIGHT)
 def test_one_clip_gives_the_same_alone_and_in_a_batch(name: str) -> None:
-    model = built(name).eval()
-    frames, _ = clips(model, 4)
+    model = copy.deepcopy(built(name)).eval().double()
+    frames = clips(model, 4)[0].double()
     with torch.no_grad():
         together = model(frames).heatmaps
         alone = torch.cat([model(clip[None]).heatmaps for clip in frames])
@@ -130,7 +138,8 @@ def test_saved_weights_give_the_same_output(name: str) -> None:
         assert torch.equal(model(frames).heatmaps, again(frames).heatmaps)
 
 
-@pytest.mark.parametrize("name", LIGHT)
+# The published quarter shift treats the two borders differently, so only other decoders mirror.
+@pytest.mark.parametrize("name", [n for n in LIGHT if "lite" in n])
 def test_mirrored_maps_decode_to_mirrored_poses(name: str) -> None:
     model = built(name).eval()
     frames, _ = clips(model, 2)
