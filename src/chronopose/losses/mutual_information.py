@@ -192,7 +192,7 @@ class MutualInformation(nn.Module):
 def _require_finite(terms: dict[str, Tensor]) -> None:
     if bool(torch.isfinite(torch.stack([t.detach() for t in terms.values()])).all()):
         return
-    values = ", ".join(f"{name} = {float(term):.4g}" for name, term in terms.items())
+    values = ", ".join(f"{name} = {term.item():.4g}" for name, term in terms.items())
     raise ChronoposeError(
         f"The mutual-information terms are not finite: {values}. The features have left the range "
         f"of numbers; lower the learning rate, clip the gradient at 1.0, or set mi.mode to none."

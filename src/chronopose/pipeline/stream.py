@@ -10,7 +10,7 @@ box, so the last raw frames are kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -67,7 +67,8 @@ class PosePipeline:
         window_policy: ``reencode``, ``warp`` or ``key``; see
             :class:`~chronopose.pipeline.window.LockSettings`.
         half: bfloat16 on the CPU, float16 on a GPU.
-        lock: All settings of the windows; replaces ``window_policy``.
+        lock: All settings of the windows; replaces ``window_policy``. Windows of a single-frame
+            model are never held.
 
     Raises:
         UsageError: the batch size is below 1 or the policy unknown.
@@ -151,7 +152,10 @@ class _Run:
         self._detector = pipeline.detector
         self._batch = pipeline.batch_size
         self._needs = pipeline.encoder.model.needs
-        self._lock = WindowLock(self._needs.crop_size, pipeline.lock)
+        # A single-frame model has nothing to reuse: a held window would only cost accuracy.
+        alone = len(self._needs.offsets) == 1
+        lock = replace(pipeline.lock, policy="key") if alone else pipeline.lock
+        self._lock = WindowLock(self._needs.crop_size, lock)
         self._kept: dict[tuple[int, int], _Kept] = {}
         self._next = 0
         frame_bytes = 3 * info.size[0] * info.size[1]

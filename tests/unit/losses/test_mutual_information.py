@@ -83,7 +83,8 @@ def test_literal_estimator_of_constant_features_is_the_published_constant() -> N
 def test_literal_estimator_is_a_divergence_given_probabilities() -> None:
     # What the published code computes: kl_div(softmax(detached), softmax(live)), mean of elements.
     a, b = torch.randn(2, 2, 3, 6, 5)
-    want = F.kl_div((a.flatten(2) / 0.05).softmax(-1), (b.flatten(2) / 0.05).softmax(-1))
+    detached, live = ((x.flatten(2) / 0.05).softmax(-1) for x in (a, b))
+    want = F.kl_div(detached, live, reduction="none").mean()
     got = literal_information(*(spatial_log_distribution(x, 0.05) for x in (a, b))).mean() / 30
     torch.testing.assert_close(got, want)
 

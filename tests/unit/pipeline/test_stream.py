@@ -93,6 +93,14 @@ def test_bending_features_encodes_each_frame_once_for_a_moving_person_too() -> N
     assert model.encoded == 75
 
 
+def test_a_single_frame_model_gets_a_window_for_each_frame() -> None:
+    model = DotNet(offsets=(0,))
+    held, key = (poses_of([walker], 12, model, window_policy=p) for p in ("reencode", "key"))
+    for a, b in zip(held, key, strict=True):
+        np.testing.assert_array_equal(a.keypoints, b.keypoints)
+    assert model.encoded == 2 * 12
+
+
 def test_policies_agree_when_nothing_moves() -> None:
     held, bent, key = (poses_of([still], 12, window_policy=p) for p in ("reencode", "warp", "key"))
     for a, b, c in zip(held, bent, key, strict=True):
