@@ -16,9 +16,10 @@ from chronopose.core.video import VideoInfo
 from chronopose.io.video import Frame
 from chronopose.models._base import PoseModel, stack_windows
 from chronopose.models._find import build_model, list_models
-from chronopose.pipeline.crops import cut, normalise
+from chronopose.pipeline.crops import cut
 from chronopose.pipeline.stream import PosePipeline
 from chronopose.pipeline.window import LockSettings
+from chronopose.tensors.colours import normalise
 
 CROP = (64, 96)
 SIZE = (160, 120)
@@ -58,7 +59,7 @@ class Video:
 def clips(model: PoseModel) -> Tensor:
     """``(COUNT, T, 3, H, W)``: the window of time of every frame, repeated at the ends."""
     window = CropWindow.of_box(BOX, CROP)
-    crops = normalise([cut(torch.from_numpy(f.image), window) for f in Video()])
+    crops = normalise(torch.stack([cut(torch.from_numpy(f.image), window) for f in Video()]))
     order = [
         [min(max(key + offset, 0), COUNT - 1) for offset in model.needs.offsets]
         for key in range(COUNT)

@@ -144,8 +144,9 @@ JHMDB15 = Skeleton(
         ("face", "neck"), ("neck", "belly"),
         *_sides(("neck", "*shoulder"), ("belly", "*hip")), *_ARMS, *_LEGS,
     ),
+    aliases={"head": "face"},
 )  # fmt: skip
-"""J-HMDB and Sub-J-HMDB."""
+"""J-HMDB and Sub-J-HMDB. Copies in COCO's form say "head" for the face."""
 
 CROWDPOSE14 = Skeleton(
     "crowdpose14",
@@ -211,12 +212,35 @@ HUMANEVA15 = Skeleton(
 )  # fmt: skip
 """HumanEva-I."""
 
+FLIC11 = Skeleton(
+    "flic11",
+    (
+        "left_shoulder", "left_elbow", "left_wrist", "right_shoulder", "right_elbow",
+        "right_wrist", "left_hip", "right_hip", "left_eye", "right_eye", "nose",
+    ),
+    (
+        *_sides(("nose", "*eye"), ("nose", "*shoulder")), _SHOULDERS, ("left_hip", "right_hip"),
+        *_sides(("*shoulder", "*hip")), *_ARMS,
+    ),
+)  # fmt: skip
+"""The upper body of FLIC: the slots of its 29 that are labelled, in their order."""
+
+UPPER7 = Skeleton(
+    "upper7",
+    (
+        "head", "right_wrist", "left_wrist", "right_elbow", "left_elbow", "right_shoulder",
+        "left_shoulder",
+    ),
+    (*_sides(("head", "*shoulder")), _SHOULDERS, *_ARMS),
+)  # fmt: skip
+"""The upper-body video sets: BBC Pose, ChaLearn and Poses in the Wild."""
+
 SKELETONS: Mapping[str, Skeleton] = MappingProxyType(
     {
         s.name: s
         for s in (
             COCO17, POSETRACK15, POSETRACK15_POSEVAL, POSETRACK17SLOT, HIEVE14, MPII16, LSP14,
-            PENN13, JHMDB15, CROWDPOSE14, H36M17, MPI_INF_3DHP17, HUMANEVA15,
+            PENN13, JHMDB15, CROWDPOSE14, FLIC11, UPPER7, H36M17, MPI_INF_3DHP17, HUMANEVA15,
         )
     }
 )  # fmt: skip

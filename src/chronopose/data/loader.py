@@ -15,23 +15,7 @@ from chronopose.data.sampling import place_at, rng_at
 from chronopose.data.transforms import NOTHING, Augmentation, warp_view
 from chronopose.errors import ShapeError, UsageError
 from chronopose.tensors import ClipBatch
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-
-
-_MEAN = torch.tensor(IMAGENET_MEAN).view(3, 1, 1) * 255
-_STD = torch.tensor(IMAGENET_STD).view(3, 1, 1) * 255
-
-
-def normalise(frames: Tensor) -> Tensor:
-    """``(..., 3, H, W)`` RGB 0..255 -> ImageNet-normalised float32."""
-    return (frames - _MEAN) * (1 / _STD)
-
-
-def unnormalise(frames: Tensor) -> Tensor:
-    """Inverse of :func:`normalise`, clamped to 0..255."""
-    return (frames * _STD + _MEAN).clamp(0, 255)
+from chronopose.tensors.colours import normalise
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,9 +11,9 @@ from chronopose.core.boxes import Boxes
 from chronopose.core.poses import Poses
 from chronopose.core.skeleton import Skeleton
 from chronopose.core.tracks import FramePoses
-from chronopose.data.loader import unnormalise
 from chronopose.io.atomic import replacing
 from chronopose.tensors import ClipBatch
+from chronopose.tensors.colours import unnormalise
 from chronopose.viz.draw import contact_sheet, draw_poses
 
 

@@ -26,10 +26,10 @@ import numpy as np
 from chronopose.core.boxes import Boxes
 from chronopose.core.poses import Poses
 from chronopose.core.skeleton import Skeleton
-from chronopose.core.skeletons import COCO17, SKELETONS
+from chronopose.core.skeletons import COCO17
 from chronopose.core.tracks import FramePoses, HistoryStep, VideoPoses
 from chronopose.core.video import VideoInfo
-from chronopose.errors import ChronoposeError, FormatError, SkeletonMismatch
+from chronopose.errors import FormatError, SkeletonMismatch
 from chronopose.io._facts import FileFacts
 from chronopose.io._fields import (
     field,
@@ -41,6 +41,7 @@ from chronopose.io._fields import (
     whole,
     xywh_to_xyxy,
 )
+from chronopose.io._keypoints import category, person_category, skeleton_of
 from chronopose.io._sink import FileSink
 
 PIXEL_DIGITS = 3
@@ -102,15 +103,8 @@ class CocoSink(FileSink):
             "w+", dir=temporary.parent, encoding="utf-8"
         )
         skeleton = self._facts.skeleton
-        category = {
-            "id": 1,
-            "name": "person",
-            "supercategory": "person",
-            "keypoints": skeleton.joints,
-            "skeleton": (skeleton.limb_index + 1).tolist(),
-        }
         about = {"description": f"Human poses in {self._facts.info.source}"}
-        self._file.write(f'{{"info": {_text(about)},\n"categories": [{_text(category)}],\n')
+        self._file.write(f'{{"info": {_text(about)},\n"categories": [{_text(category(skeleton))}],\n')
         self._file.write('"annotations": [')
 
     def _add(self, frame: FramePoses) -> None:
@@ -209,20 +203,11 @@ def read_coco(path: str | Path) -> VideoPoses:
 
 
 def _category(content: object, path: str | Path) -> tuple[tuple[str, ...], list[list[int]]]:
-    for at, category in enumerate(records(field(content, "categories", str(path)), "categories")):
-        where = f"{path}: categories[{at}]"
-        if isinstance(category, dict) and "keypoints" in category:
-            joints = records(category["keypoints"], f"{where}.keypoints")
-            limbs = records(category.get("skeleton", []), f"{where}.skeleton")
-            if not joints or not all(isinstance(j, str) for j in joints):
-                raise FormatError(f"{where}.keypoints must be a list of joint names.")
-            pairs = [[int(n) for n in numbers(p, 2, f"{where}.skeleton")] for p in limbs]
-            if any(not 1 <= n <= len(joints) for pair in pairs for n in pair):
-                raise FormatError(
-                    f"{where}.skeleton counts joints from 1 to {len(joints)}; got {pairs}."
-                )
-            return tuple(joints), pairs
-    raise FormatError(f"{path} has no category with 'keypoints': it does not name its joints.")
+    joints, limbs, where = person_category(content, path)
+    pairs = [[int(n) for n in numbers(p, 2, f"{where}.skeleton")] for p in limbs]
+    if any(not 1 <= n <= len(joints) for pair in pairs for n in pair):
+        raise FormatError(f"{where}.skeleton counts joints from 1 to {len(joints)}; got {pairs}.")
+    return joints, pairs
 
 
 def _read_facts(
@@ -241,14 +226,7 @@ def _read_facts(
     width = whole(first.get("width", 0), f"{where}.width")
     size = (width, whole(first.get("height", 0), f"{where}.height"))
     info = VideoInfo(str(first.get("file_name", path)), size)
-    for skeleton in SKELETONS.values():
-        if skeleton.joints == joints:
-            return FileFacts(info, skeleton, complete=False)
-    try:
-        pairs = tuple((joints[a - 1], joints[b - 1]) for a, b in limbs)
-        return FileFacts(info, Skeleton("custom", joints, pairs), complete=False)
-    except ChronoposeError as error:
-        raise FormatError(f"{path}: its joints form no skeleton. {error}") from error
+    return FileFacts(info, skeleton_of(joints, limbs, path), complete=False)
 
 
 def _read_images(content: object, path: str | Path) -> dict[int, tuple[int, float]]:

@@ -118,6 +118,15 @@ class OpenVideo:
         return 0.0
 
     @property
+    def missing_bytes(self) -> int:
+        """Bytes that a Matroska file announces beyond its end; 0 for other formats."""
+        name = self.container.name.removeprefix("file:")
+        if self.format != "matroska" or self.container.size <= 0 or is_address(name):
+            return 0
+        with open(name, "rb") as file:
+            return max(0, _matroska_end(file.read(4096)) - self.container.size)
+
+    @property
     def unread_share(self) -> float:
         """Share of the file behind its last packet, where that tells of damage; else 0."""
         if not self._is_fragmented or self.container.size <= 0:
@@ -143,6 +152,24 @@ class OpenVideo:
     def close(self) -> None:
         """Close the file or device."""
         self.container.close()
+
+
+def _matroska_end(head: bytes) -> int:
+    """Where a Matroska file ends by its own account, bytes; 0 if it does not say (a live stream).
+
+    The file is an EBML header and a segment; each is an id, a size of variable length, a body.
+    """
+    at = 0
+    for name in (b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"):
+        if head[at : at + 4] != name or len(head) < at + 5 or head[at + 4] == 0:
+            return 0
+        length = 9 - head[at + 4].bit_length()
+        digits = head[at + 4 : at + 4 + length]
+        size = int.from_bytes(digits, "big") & ((1 << 7 * length) - 1)
+        if size == (1 << 7 * length) - 1:
+            return 0
+        at += 4 + length + size
+    return at
 
 
 def open_container(source: str, timeout_s: float | None) -> InputContainer:

@@ -249,6 +249,8 @@ class Pass:
             return f"{lost} more frames are announced"
         if share := self._video.unread_share:
             return f"{share:.0%} of the file could not be read"
+        if missing := self._video.missing_bytes:
+            return f"the file announces {missing} more bytes"
         announced_s = self._video.announced_end_s
         if announced_s - end_s > max(2 * self._step_s, 0.5, 0.01 * announced_s):
             return f"{announced_s:.2f} s are announced"

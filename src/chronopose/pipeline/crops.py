@@ -14,10 +14,6 @@ from torch import Tensor
 
 from chronopose.core.crop import CropWindow
 
-MEAN = (0.485, 0.456, 0.406)
-SPREAD = (0.229, 0.224, 0.225)
-"""ImageNet mean and spread of red, green and blue, values 0..1."""
-
 
 def cut(image: Tensor, window: CropWindow) -> Tensor:
     """Cut one window out of a frame.
@@ -48,14 +44,6 @@ def cut(image: Tensor, window: CropWindow) -> Tensor:
         align_corners=False,
     )  # fmt: skip
     return F.grid_sample(patch, grid, padding_mode="border", align_corners=False)[0]
-
-
-def normalise(crops: list[Tensor]) -> Tensor:
-    """Stack crops ``(3, h, w)`` of 0..255 into ``(N, 3, h, w)`` with ImageNet colours, in place."""
-    batch = torch.stack(crops)
-    mean = torch.tensor(MEAN, device=batch.device).view(1, 3, 1, 1) * 255
-    spread = torch.tensor(SPREAD, device=batch.device).view(1, 3, 1, 1) * 255
-    return batch.sub_(mean).div_(spread)
 
 
 def warp_feature(feature: Tensor, old: CropWindow, new: CropWindow) -> Tensor:

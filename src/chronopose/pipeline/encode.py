@@ -17,7 +17,8 @@ from chronopose.core.crop import CropWindow
 from chronopose.core.poses import Poses
 from chronopose.errors import UsageError
 from chronopose.models._base import Features, PoseModel, stack_windows
-from chronopose.pipeline.crops import normalise, warp_feature
+from chronopose.pipeline.crops import warp_feature
+from chronopose.tensors.colours import normalise
 
 
 class FrameFeatures(NamedTuple):
@@ -78,7 +79,7 @@ class Encoder:
         self.counts.encodes += len(crops)
         with torch.inference_mode(), self._arithmetic():
             for first in range(0, len(crops), self._batch):
-                batch = normalise(list(crops[first : first + self._batch]))
+                batch = normalise(torch.stack(list(crops[first : first + self._batch])))
                 plain = _split(self.model.encode(_channels_last(batch)))
                 if self._flip:
                     mirrored = _split(self.model.encode(_channels_last(batch.flip(-1))))

@@ -6,7 +6,7 @@ from chronopose.data.datasets.lspet import CameraMotion
 from chronopose.data.transforms import strong_video
 from chronopose.engine.settings import Phase, TrainSettings
 from chronopose.recipes._recipe import LSPETSpec, MixtureSpec, ProceduralSpec, Recipe
-from chronopose.recipes.lspet import LSPET_TERMS
+from chronopose.recipes.lspet import CROP, LSPET_TERMS
 
 
 def tdmi_lite() -> Recipe:
@@ -36,10 +36,11 @@ def tdmi_lite() -> Recipe:
         ),
         val=LSPETSpec(split="val", frames=5),
         augmentation=strong_video(),
+        overrides={"crop_size": CROP},
         settings=TrainSettings(
             phases=(
-                Phase(steps=2_000, crop_size=(192, 256), batch_size=16, lr=(1e-3, 1e-3)),
-                Phase(steps=2_000, crop_size=(192, 256), batch_size=16, lr=(1e-3, 0.0)),
+                Phase(steps=2_000, crop_size=CROP, batch_size=16, lr=(1e-3, 1e-3)),
+                Phase(steps=2_000, crop_size=CROP, batch_size=16, lr=(1e-3, 0.0)),
             ),
             warmup_steps=100,
             ema_decay=0.998,

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from chronopose import __version__
-from chronopose.data.loader import IMAGENET_MEAN, IMAGENET_STD
 from chronopose.errors import UsageError, WeightsError
 from chronopose.io.atomic import replacing
 from chronopose.models._base import PoseModel
 from chronopose.models._find import find_model, parse_name
+from chronopose.tensors.colours import IMAGENET_MEAN, IMAGENET_STD
 from chronopose.zoo.card import RANDOM, Card, card_path
 
 GIVEN = ("name", "training_data", "terms", "command", "hardware", "seeds", "scores", "notes")

@@ -45,10 +45,11 @@ def test_a_video_too_short_for_a_frame_is_refused() -> None:
 
 
 @pytest.mark.slow
-def test_predict_needs_no_more_memory_for_a_video_five_times_as_long(tmp_path: Path) -> None:
+def test_predict_needs_no_more_memory_for_a_video_ten_times_as_long(tmp_path: Path) -> None:
+    # 270 more frames of 640x480 would take 249 MB; allocators alone differ by tens.
     report = bench_memory(
-        0.05, 0.25, model_name="simple_baseline:lite", size=(96, 72), folder=tmp_path, quiet=True
+        0.05, 0.5, model_name="simple_baseline:lite", size=(640, 480), folder=tmp_path, quiet=True
     )
-    assert report.frames == (30, 150)
+    assert report.frames == (30, 300)
     assert (tmp_path / "poses" / "long.parquet").is_file()
-    assert report.growth_mb < 30
+    assert report.growth_mb < 100

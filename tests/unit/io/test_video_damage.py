@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from video_files import FASTSTART, RATE_HZ, blot, cut, number_of, read_all, write_clip
@@ -43,6 +44,28 @@ def test_a_few_missing_bytes_at_the_end_are_noticed(tmp_path: Path, name: str) -
     frames, damage = read_all(cut(whole, 0.999))
     assert 45 <= len(frames) < 50
     assert damage is not None
+
+
+@pytest.mark.parametrize("lost_packets", [1, 6])
+def test_a_short_matroska_file_cut_between_two_packets_is_noticed(
+    tmp_path: Path, lost_packets: int
+) -> None:
+    path = write_clip(tmp_path / "clip.mkv", codec="ffv1", count=15, encoder={})
+    with av.open(path) as container:
+        places = [p.pos for p in container.demux(video=0) if p.size]
+    path.write_bytes(path.read_bytes()[: places[-lost_packets]])
+    frames, damage = read_all(path)
+    assert len(frames) == 15 - lost_packets
+    assert damage is not None
+    assert "announces" in damage
+
+
+def test_a_live_matroska_stream_announces_no_size_and_is_whole(tmp_path: Path) -> None:
+    path = write_clip(
+        tmp_path / "clip.mkv", codec="ffv1", count=5, encoder={}, container={"live": "1"}
+    )
+    frames, damage = read_all(path)
+    assert (len(frames), damage) == (5, None)
 
 
 def test_blotted_frames_are_left_out_and_the_others_keep_number_and_time(tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ from chronopose.core.boxes import Boxes
 from chronopose.core.tracks import FramePoses, VideoPoses
 from chronopose.errors import UsageError
 from chronopose.io.video import Frame
-from chronopose.pipeline.crops import cut, normalise
+from chronopose.pipeline.crops import cut
 from chronopose.pipeline.detect import WholeFrame
 from chronopose.pipeline.stream import PosePipeline, _Run
 from chronopose.pipeline.window import LockSettings
+from chronopose.tensors.colours import normalise
 
 
 def still(t: float) -> tuple[float, float]:
@@ -122,7 +123,7 @@ def test_streaming_equals_forward_on_clips_cut_by_hand() -> None:
     from chronopose.core.crop import CropWindow
 
     window = CropWindow.of_box(np.array([100.0, 50, 200, 130]), model.needs.crop_size)
-    crops = normalise([cut(i, window) for i in images])
+    crops = normalise(torch.stack([cut(i, window) for i in images]))
     for key, answer in enumerate(answers):
         clip = crops[[min(max(key + o, 0), 8) for o in model.needs.offsets]]
         with torch.inference_mode():

@@ -1,0 +1,337 @@
+"""Labels and predictions of a sequence, made ready for scoring: what all video-pose scores share.
+
+Frames are joined, unlabelled ones dropped, joints found by name, points in regions to ignore
+removed, people without points dropped, ids and sizes checked. What is left lies in flat arrays,
+one row a person, and the few pairs of joints that are near each other are listed once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chronopose.core.labels import NO_ID, LabelledFrame, LabelledSequence
+from chronopose.core.skeleton import Skeleton
+from chronopose.errors import FormatError, SkeletonMismatch, UsageError
+from chronopose.metrics._regions import inside_any
+
+Compat = Literal["poseval", "fixed"]
+RuleSet = Literal["posetrack18", "posetrack21"]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+Flags = NDArray[np.bool_]
+
+MAX_TRACK_ID = 10_000
+"""poseval makes ids unique among sequences by adding multiples of this."""
+HEAD_SHARE = 0.6
+"""Head size as a share of the diagonal of the head box."""
+_PAIRS_AT_ONCE = 4096
+
+
+def head_sizes(people: LabelledFrame) -> Floats:
+    """``(N,)`` head sizes: 0.6 of the diagonal of the head box, pixels; NaN without a box."""
+    sides = people.head_boxes[:, 2:] - people.head_boxes[:, :2]
+    return HEAD_SHARE * np.linalg.norm(sides, axis=-1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What an evaluator does before it looks at distances."""
+
+    skeleton: Skeleton
+    """The joints that are scored."""
+    frames: Literal["annotated", "labelled"] = "annotated"
+    """Which frames count: those with at least one record, or those that are marked as labelled."""
+    positive: bool = False
+    """A joint is there only if x > 0 and y > 0."""
+    max_id: int | None = None
+    """Track ids must be smaller than this."""
+    need_ids: bool = False
+    """Everybody must have a track id."""
+    pointless: bool = False
+    """Keep people without any joint, for their boxes."""
+    size: Callable[[LabelledFrame], Floats] | None = head_sizes
+    """Sizes of labelled people, pixels; NaN where it cannot be told."""
+    size_from: str = "head box"
+    """What the size is made of, for the message that it is missing."""
+
+
+def posetrack_rules(skeleton: Skeleton, rules: str, *, need_ids: bool) -> Rules:
+    """The preparation of poseval (``"posetrack18"``) or of the PoseTrack21 kit.
+
+    Raises:
+        UsageError: there are no such rules.
+    """
+    if rules == "posetrack18":
+        return Rules(skeleton=skeleton, max_id=MAX_TRACK_ID, need_ids=need_ids)
+    if rules == "posetrack21":
+        return Rules(skeleton=skeleton, frames="labelled", positive=True, need_ids=need_ids)
+    raise UsageError(f"Rules are 'posetrack18' (also for 2017) or 'posetrack21'; got {rules!r}.")
+
+
+def check_compat(compat: str, known: tuple[str, ...] = ("poseval", "fixed")) -> None:
+    """Refuse an unknown mode.
+
+    Raises:
+        UsageError: ``compat`` is none of ``known``.
+    """
+    if compat not in known:
+        raise UsageError(f"compat is one of {', '.join(map(repr, known))}; got {compat!r}.")
+
+
+@dataclass(frozen=True)
+class People:
+    """The people of one side, one row each, ordered by frame and then as in the file."""
+
+    frame: Ints
+    """``(N,)`` number of the kept frame."""
+    ids: NDArray[np.int64]
+    """``(N,)`` track ids."""
+    x: Floats
+    """``(N, K)`` pixels; NaN where the joint does not count."""
+    y: Floats
+    """``(N, K)`` pixels."""
+    known: Flags
+    """``(N, K)`` joints that count."""
+    visible: Flags
+    """``(N, K)`` joints that count and can be seen."""
+    score: Floats
+    """``(N, K)`` joint scores; NaN where none is given."""
+    boxes: Floats
+    """``(N, 4)`` person boxes x1 y1 x2 y2; NaN where none is given."""
+    size: Floats
+    """``(N,)`` head sizes, pixels; ones for predictions."""
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Labels and predictions of the frames of one sequence that count."""
+
+    name: str
+    frames: tuple[str, ...]
+    """What messages call the kept frames."""
+    kept: tuple[int, ...]
+    """Their places among the frames of the labels."""
+    regions: tuple[tuple[Floats, ...], ...]
+    """Polygons to ignore in each kept frame."""
+    truth: People
+    pred: People
+
+
+@dataclass(frozen=True)
+class Near:
+    """Pairs of a labelled and a predicted joint of the same name and frame within reach.
+
+    Ordered by predicted person, labelled person and joint.
+    """
+
+    joint: Ints
+    frame: Ints
+    truth: Ints
+    """Rows of ``scene.truth``."""
+    pred: Ints
+    """Rows of ``scene.pred``."""
+    distance: Floats
+    """In head sizes."""
+
+    def __len__(self) -> int:
+        return len(self.joint)
+
+    def select(self, keep: Flags) -> Near:
+        """The pairs that a mask picks."""
+        return Near(
+            self.joint[keep], self.frame[keep], self.truth[keep], self.pred[keep],
+            self.distance[keep],
+        )  # fmt: skip
+
+
+def prepare(truth: LabelledSequence, predictions: LabelledSequence, rules: Rules) -> Scene:
+    """Join and clean the two sides of a sequence.
+
+    Raises:
+        FormatError: the frames are not the same, an id is missing or too large, or a labelled
+            person has nothing to measure by.
+        SkeletonMismatch: joints of the labels would have to be made up, or none is shared.
+    """
+    place = join_frames(truth, predictions)
+    _check_joints(truth, predictions, rules.skeleton)
+    kept = [
+        i for i, frame in enumerate(truth.frames)
+        if (frame.labelled if rules.frames == "labelled" else len(frame) > 0)
+    ]  # fmt: skip
+    labels = [truth.frames[i] for i in kept]
+    found = [predictions.frames[place[i]] for i in kept]
+    names = tuple(_called(truth, f) for f in labels)
+    regions = tuple(f.ignore for f in labels)
+    for side, frames, sequence in (("label", labels, truth), ("prediction", found, predictions)):
+        _check_ids(frames, side, sequence, rules)
+    people = _people(labels, truth.skeleton, regions, rules, sized=True)
+    lacking = np.flatnonzero(np.isnan(people.size))
+    if len(lacking):
+        raise FormatError(
+            f"{names[people.frame[lacking[0]]]}: a labelled person has joints but no "
+            f"{rules.size_from}, so distances cannot be measured ({len(lacking)} such people in "
+            f"the sequence). Add it to the labels, or remove the person."
+        )
+    others = _people(found, predictions.skeleton, regions, rules, sized=False)
+    return Scene(truth.name, names, tuple(kept), regions, people, others)
+
+
+def _called(sequence: LabelledSequence, frame: LabelledFrame) -> str:
+    return f"{sequence.name!r}, frame {frame.frame_index} ({frame.name})"
+
+
+def join_frames(truth: LabelledSequence, predictions: LabelledSequence) -> list[int]:
+    """Where the prediction of each labelled frame stands, by image id, name or frame number.
+
+    Raises:
+        FormatError: the two do not have the same frames.
+    """
+    keys: tuple[tuple[str, Callable[[LabelledFrame], Hashable]], ...] = (
+        ("image id", lambda f: f.image_id),
+        ("name", lambda f: f.name or None),
+        ("number", lambda f: f.frame_index),
+    )
+    told = ""
+    for what, key in keys:
+        places = {key(f): i for i, f in enumerate(predictions.frames)}
+        wanted = [key(f) for f in truth.frames]
+        if None in places or None in wanted:
+            continue
+        unique = len(places) == len(predictions) and len(set(wanted)) == len(truth)
+        lacking = [k for k in wanted if k not in places]
+        if unique and not lacking and len(wanted) == len(places):
+            return [places[k] for k in wanted]
+        if not unique and not told:
+            told = f"the {what}s are not unique"
+        elif lacking and len(lacking) < len(wanted):
+            told = f"{len(lacking)} are missing by {what}, the first is {lacking[0]}"
+    counts = f"{len(predictions)} frames and the labels {truth.name!r} have {len(truth)}"
+    raise FormatError(
+        f"The predictions {predictions.name!r} have {counts}, which do not match"
+        f"{': ' + told if told else ''}. Predictions need every frame of the labels, unlabelled "
+        f"ones too; a frame without detections is an empty frame."
+    )
+
+
+def _check_joints(
+    truth: LabelledSequence, predictions: LabelledSequence, skeleton: Skeleton
+) -> None:
+    plan = truth.skeleton.map_to(skeleton)
+    if plan.approximated:
+        raise SkeletonMismatch(
+            f"The labels {truth.name!r} are {truth.skeleton.name!r}: they have no "
+            f"{', '.join(plan.approximated)}, which would be made up from other joints. If that "
+            f"is wanted, convert them first: truth.to_skeleton(...)."
+        )
+    for sequence in (truth, predictions):
+        if len(sequence.skeleton.map_to(skeleton).missing) == len(skeleton):
+            raise SkeletonMismatch(
+                f"{sequence.name!r} has {sequence.skeleton.name!r} joints, none of which "
+                f"{skeleton.name!r} knows. Its joints are: {', '.join(skeleton.joints)}."
+            )
+
+
+def _check_ids(
+    frames: Sequence[LabelledFrame], side: str, sequence: LabelledSequence, rules: Rules
+) -> None:
+    for frame in frames if rules.need_ids or rules.max_id is not None else ():
+        if not len(frame):
+            continue
+        if rules.need_ids and frame.ids.min() == NO_ID:
+            raise FormatError(
+                f"{_called(sequence, frame)}: a person of the {side}s has no track id. Tracking "
+                f"is scored by ids; give everybody one."
+            )
+        if rules.max_id is not None and frame.ids.max() >= rules.max_id:
+            raise FormatError(
+                f"{_called(sequence, frame)}: the {side}s have the track id {frame.ids.max()}, "
+                f"but ids must be below {rules.max_id}. Number the tracks of each sequence from 0."
+            )
+
+
+def _people(
+    frames: Sequence[LabelledFrame],
+    skeleton: Skeleton,
+    regions: Sequence[Sequence[Floats]],
+    rules: Rules,
+    *,
+    sized: bool,
+) -> People:
+    """All people of one side in flat arrays."""
+
+    def joined(name: str, *empty: int) -> np.ndarray:
+        return np.concatenate([np.zeros((0, *empty)), *(getattr(f, name) for f in frames)])
+
+    # One frame with the people of all frames: joints are converted and measured in one go.
+    joints = len(skeleton)
+    everybody = LabelledFrame(
+        "", 0, skeleton, joined("xy", joints, 2), visibility=joined("visibility", joints),
+        score=joined("score", joints), boxes=joined("boxes", 4),
+        head_boxes=joined("head_boxes", 4), area=joined("area"),
+    ).to_skeleton(rules.skeleton)  # fmt: skip
+    counts = np.array([len(f) for f in frames], np.intp)
+    ids = np.concatenate([np.zeros(0, np.int64), *(f.ids for f in frames)])
+    known = everybody.known
+    if rules.positive:
+        known = known & (everybody.xy > 0).all(-1)
+    _drop_ignored(everybody.xy, known, counts, regions)
+    rows = np.ones(len(known), bool) if rules.pointless else known.any(1)
+    seen = known[rows, :, None]
+    xy = np.where(seen, everybody.xy[rows], np.nan)
+    measure = rules.size if sized and rules.size is not None else lambda p: np.ones(len(p))
+    return People(
+        frame=np.repeat(np.arange(len(frames)), counts)[rows],
+        ids=ids[rows],
+        x=np.ascontiguousarray(xy[..., 0]),
+        y=np.ascontiguousarray(xy[..., 1]),
+        known=known[rows],
+        visible=(known & everybody.visible)[rows],
+        score=everybody.score[rows],
+        boxes=everybody.boxes[rows],
+        size=measure(everybody)[rows],
+    )
+
+
+def _drop_ignored(
+    xy: Floats, known: Flags, counts: Ints, regions: Sequence[Sequence[Floats]]
+) -> None:
+    """Clear ``known`` for the points inside the regions of their frame."""
+    ends = [0, *np.cumsum(counts).tolist()]
+    for (start, end), polygons in zip(pairwise(ends), regions, strict=True):
+        if polygons and end > start:
+            inside = inside_any(xy[start:end].reshape(-1, 2), polygons)
+            known[start:end] &= ~inside.reshape(end - start, -1)
+
+
+def near_pairs(scene: Scene, reach: float = 0.5) -> Near:
+    """All pairs of joints at most ``reach`` head sizes apart.
+
+    A person whose head size is zero has no pairs.
+    """
+    truth, pred = scene.truth, scene.pred
+    per_frame = np.bincount(truth.frame, minlength=len(scene.frames))
+    first = np.cumsum(per_frame) - per_frame
+    many = per_frame[pred.frame]
+    pred_of = np.repeat(np.arange(len(pred)), many)
+    nth = np.arange(len(pred_of)) - np.repeat(np.cumsum(many) - many, many)
+    truth_of = np.repeat(first[pred.frame], many) + nth
+    parts: list[tuple[Ints, Ints, Ints, Floats]] = []
+    for start in range(0, len(pred_of), _PAIRS_AT_ONCE):
+        p, t = pred_of[start : start + _PAIRS_AT_ONCE], truth_of[start : start + _PAIRS_AT_ONCE]
+        dx, dy = truth.x[t] - pred.x[p], truth.y[t] - pred.y[p]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            distance = np.sqrt(dx * dx + dy * dy) / truth.size[t, None]
+        pair, joint = np.nonzero(distance <= reach)
+        parts.append((joint, t[pair], p[pair], distance[pair, joint]))
+    none = (np.zeros(0, np.intp),) * 3 + (np.zeros(0),)
+    joint, t, p, distance = (np.concatenate(c) for c in zip(*parts, none, strict=True))
+    return Near(joint, pred.frame[p], t, p, distance)
