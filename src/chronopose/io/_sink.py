@@ -15,6 +15,7 @@ import pyarrow as pa
 from chronopose.core.tracks import FramePoses
 from chronopose.errors import FormatError, SkeletonMismatch
 from chronopose.io._facts import FileFacts, FrameLog
+from chronopose.io._folder import PendingFolder
 from chronopose.io.atomic import PendingFile, write_failure
 
 
@@ -40,7 +41,7 @@ class FileSink:
         self._empty = FrameLog()
         self._last: int | None = None
         self._open = True
-        self._pending = PendingFile(path)
+        self._pending = self._claim(path)
         with self._guard():
             self._begin(self._pending.temporary)
 
@@ -93,6 +94,9 @@ class FileSink:
             self.close()
         else:
             self.abort()
+
+    def _claim(self, path: str | Path) -> PendingFile | PendingFolder:
+        return PendingFile(path)
 
     def _begin(self, temporary: Path) -> None:
         raise NotImplementedError

@@ -60,6 +60,8 @@ class PoseModel(nn.Module, ABC):
     config: Any
     needs: Needs
     codec: HeatmapCodec
+    card: Any = None
+    """The weights card, where the weights came from the zoo."""
 
     @abstractmethod
     def encode(self, frames: Tensor) -> Features:
