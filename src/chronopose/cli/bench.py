@@ -1,7 +1,9 @@
 """Measure on this machine, always as a ratio against a named reference in the same run.
 
 speed: streamed inference (each frame encoded once, windows fused) against recomputing every frame
-of every window. memory: peak memory of ``predict`` on a long video against a short one.
+of every window. memory: peak memory of ``predict`` on a long video against a short one. window:
+accuracy and encoded crops with windows held still (reencode, warp) against windows cut anew for
+every pose (key).
 """
 
 from __future__ import annotations
@@ -10,21 +12,22 @@ from typing import Any
 
 HELP = "measure speed and memory against a reference in the same run"
 SPEED_MODEL = "tdmi:hrnet_w48"
-MEMORY_MODEL = "tdmi:lite"
+LIGHT_MODEL = "tdmi:lite"
 
 
 def add_arguments(parser: Any) -> None:
     """Flags of the verb."""
     add = parser.add_argument
-    add("what", choices=["speed", "memory"], help="what to measure")
+    add("what", choices=["speed", "memory", "window"], help="what to measure")
     add(
         "--model",
         default="",
         metavar="NAME",
-        help="model to measure (default: tdmi:hrnet_w48 for speed, tdmi:lite for memory)",
+        help="model to measure (default: tdmi:hrnet_w48 for speed, tdmi:lite for the rest)",
     )
     add("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, cuda:N")
     add("--repeats", default=5, type=int, metavar="N", help="interleaved repetitions of a timing")
+    add("--clips", default=8, type=int, metavar="N", help="generated clips for window")
     add(
         "--minutes",
         default=[1.0, 20.0],
@@ -44,9 +47,13 @@ def run(options: Any) -> int:
         from chronopose.bench.speed import bench_speed
 
         bench_speed(options.model or SPEED_MODEL, device, repeats=options.repeats)
+    elif options.what == "window":
+        from chronopose.bench.window import bench_window
+
+        bench_window(options.model or LIGHT_MODEL, device, clips=options.clips)
     else:
         from chronopose.bench.memory import bench_memory
 
         short, long = options.minutes
-        bench_memory(short, long, model_name=options.model or MEMORY_MODEL, device=device)
+        bench_memory(short, long, model_name=options.model or LIGHT_MODEL, device=device)
     return 0
