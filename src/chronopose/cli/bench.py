@@ -3,7 +3,8 @@
 speed: streamed inference (each frame encoded once, windows fused) against recomputing every frame
 of every window. memory: peak memory of ``predict`` on a long video against a short one. window:
 accuracy and encoded crops with windows held still (reencode, warp) against windows cut anew for
-every pose (key).
+every pose (key). metrics: PoseTrack AP and MOTA against plain loops, OKS AP against
+faster-coco-eval.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ LIGHT_MODEL = "tdmi:lite"
 def add_arguments(parser: Any) -> None:
     """Flags of the verb."""
     add = parser.add_argument
-    add("what", choices=["speed", "memory", "window"], help="what to measure")
+    add("what", choices=["speed", "memory", "window", "metrics"], help="what to measure")
     add(
         "--model",
         default="",
@@ -26,6 +27,7 @@ def add_arguments(parser: Any) -> None:
         help="model to measure (default: tdmi:hrnet_w48 for speed, tdmi:lite for the rest)",
     )
     add("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, cuda:N")
+    add("--sequences", default=170, type=int, metavar="N", help="made-up videos for metrics")
     add("--repeats", default=5, type=int, metavar="N", help="interleaved repetitions of a timing")
     add("--clips", default=8, type=int, metavar="N", help="generated clips for window")
     add(
@@ -40,6 +42,11 @@ def add_arguments(parser: Any) -> None:
 
 def run(options: Any) -> int:
     """Measure and print."""
+    if options.what == "metrics":
+        from chronopose.bench.metrics import bench_metrics
+
+        bench_metrics(options.sequences, repeats=options.repeats)
+        return 0
     from chronopose._api import pick_device
 
     device = pick_device(options.device)

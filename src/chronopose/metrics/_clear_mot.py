@@ -110,7 +110,7 @@ def _share(part: NDArray[np.number], whole: NDArray[np.number]) -> Floats:
 
 def count_tracks(
     near: Near, tracks: Tracks, truth_frame: Ints, truth_known: NDArray[np.bool_],
-    pred_known: NDArray[np.bool_],
+    pred_known: NDArray[np.bool_], *, find_apart: bool = False,
 ) -> TrackCounts:  # fmt: skip
     """Match and count one sequence.
 
@@ -120,10 +120,14 @@ def count_tracks(
         truth_frame: ``(N,)`` frame of each labelled row.
         truth_known: ``(N, K)`` labelled joints.
         pred_known: ``(M, K)`` predicted joints.
+        find_apart: Also count the switches of interrupted tracks; zero otherwise.
     """
     groups = truth_known.shape[1]
     matched = near.select(match_over_time(near, tracks))
-    switched, apart = _switches(matched, tracks, truth_frame, truth_known)
+    order, switched = _switches(matched, tracks)
+    apart = np.zeros(len(matched), bool)
+    if find_apart:
+        apart = switched & _interrupted(matched, order, tracks, truth_frame, truth_known)
 
     def per_group(mask: NDArray[np.bool_] | slice) -> NDArray[np.int64]:
         return np.bincount(matched.joint[mask], minlength=groups)
@@ -134,7 +138,7 @@ def count_tracks(
         matches=per_group(slice(None)),
         switches=per_group(switched),
         apart=per_group(apart),
-        distance=np.bincount(matched.joint, matched.distance, minlength=groups),
+        distance=np.bincount(matched.joint, matched.distance, groups).astype(np.float64),
         identity=identity_matches(near, tracks, groups),
     )
 
@@ -170,6 +174,8 @@ def crowded_cells(near: Near, done: NDArray[np.bool_]) -> Iterator[Ints]:
     Each in the order of labelled and predicted rows.
     """
     open_pairs = np.flatnonzero(~done)
+    if not len(open_pairs):
+        return
     joint, frame = near.joint[open_pairs], near.frame[open_pairs]
     order = np.lexsort((near.pred[open_pairs], near.truth[open_pairs], joint, frame))
     change = (np.diff(frame[order]) != 0) | (np.diff(joint[order]) != 0)
@@ -259,22 +265,26 @@ def assign_cheapest(cost: Floats) -> list[tuple[int, int]]:
     return [(r, c) for r, c in pairs if possible[r, c]]
 
 
-def _switches(
-    matched: Near, tracks: Tracks, truth_frame: Ints, truth_known: NDArray[np.bool_]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Matches with another track than before, and those of them after an interruption."""
+def _switches(matched: Near, tracks: Tracks) -> tuple[Ints, NDArray[np.bool_]]:
+    """The matches in the order of joint, labelled track and time, and which are switches."""
     track = tracks.truth[matched.truth]
     order = np.lexsort((matched.frame, track, matched.joint))
-    joint, own = matched.joint[order], track[order]
-    frame, whom = matched.frame[order], tracks.pred[matched.pred][order]
+    joint, own, whom = matched.joint[order], track[order], tracks.pred[matched.pred][order]
     same = (joint[1:] == joint[:-1]) & (own[1:] == own[:-1])
-    changed = same & (whom[1:] != whom[:-1])
+    switched = np.zeros(len(matched), bool)
+    switched[order[1:]] = same & (whom[1:] != whom[:-1])
+    return order, switched
+
+
+def _interrupted(
+    matched: Near, order: Ints, tracks: Tracks, truth_frame: Ints, truth_known: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Matches since whose predecessor in ``order`` the label was away for a frame or more."""
+    frame = matched.frame[order]
     nth = _appearance(tracks.truth, truth_frame, truth_known)[matched.truth, matched.joint][order]
-    gap = (nth[1:] - nth[:-1]) < (frame[1:] - frame[:-1])
-    switched, apart = np.zeros(len(matched), bool), np.zeros(len(matched), bool)
-    switched[order[1:]] = changed
-    apart[order[1:]] = changed & gap
-    return switched, apart
+    found = np.zeros(len(matched), bool)
+    found[order[1:]] = (nth[1:] - nth[:-1]) < (frame[1:] - frame[:-1])
+    return found
 
 
 def _appearance(track: Ints, frame: Ints, known: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -294,14 +304,12 @@ def identity_matches(near: Near, tracks: Tracks, groups: int) -> NDArray[np.int6
         Tracking": the least false positive and false negative identities together.
     """
     found = np.zeros(groups, np.int64)
-    truth, pred = tracks.truth[near.truth], tracks.pred[near.pred]
-    for joint in np.unique(near.joint).tolist():
-        own = near.joint == joint
-        rows, row_of = np.unique(truth[own], return_inverse=True)
-        columns, column_of = np.unique(pred[own], return_inverse=True)
-        size = (len(rows), len(columns))
-        code = row_of * size[1] + column_of
-        together = np.bincount(code, minlength=size[0] * size[1]).reshape(size)
-        best = linear_sum_assignment(together, maximize=True)
-        found[joint] = together[best].sum()
+    rows, row_of = np.unique(tracks.truth[near.truth], return_inverse=True)
+    columns, column_of = np.unique(tracks.pred[near.pred], return_inverse=True)
+    size = (len(rows), len(columns))
+    code = row_of * size[1] + column_of
+    for joint in range(groups if len(near) else 0):
+        own = code[near.joint == joint]
+        together = np.bincount(own, minlength=size[0] * size[1]).reshape(size)
+        found[joint] = together[linear_sum_assignment(together, maximize=True)].sum()
     return found

@@ -7,15 +7,14 @@ one row a person, and the few pairs of joints that are near each other are liste
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chronopose.core.labels import NO_ID, LabelledFrame, LabelledSequence
+from chronopose.core.labels import NO_ID, LabelledFrame, LabelledSequence, Visibility
 from chronopose.core.skeleton import Skeleton
 from chronopose.errors import FormatError, SkeletonMismatch, UsageError
 from chronopose.metrics._regions import inside_any
@@ -30,7 +29,7 @@ MAX_TRACK_ID = 10_000
 """poseval makes ids unique among sequences by adding multiples of this."""
 HEAD_SHARE = 0.6
 """Head size as a share of the diagonal of the head box."""
-_PAIRS_AT_ONCE = 4096
+_PAIRS_AT_ONCE = 1024
 
 
 def head_sizes(people: LabelledFrame) -> Floats:
@@ -168,12 +167,9 @@ def prepare(truth: LabelledSequence, predictions: LabelledSequence, rules: Rules
         if (frame.labelled if rules.frames == "labelled" else len(frame) > 0)
     ]  # fmt: skip
     labels = [truth.frames[i] for i in kept]
-    found = [predictions.frames[place[i]] for i in kept]
     names = tuple(_called(truth, f) for f in labels)
     regions = tuple(f.ignore for f in labels)
-    for side, frames, sequence in (("label", labels, truth), ("prediction", found, predictions)):
-        _check_ids(frames, side, sequence, rules)
-    people = _people(labels, truth.skeleton, regions, rules, sized=True)
+    people = _people(truth, kept, regions, rules, labels=True)
     lacking = np.flatnonzero(np.isnan(people.size))
     if len(lacking):
         raise FormatError(
@@ -181,7 +177,7 @@ def prepare(truth: LabelledSequence, predictions: LabelledSequence, rules: Rules
             f"{rules.size_from}, so distances cannot be measured ({len(lacking)} such people in "
             f"the sequence). Add it to the labels, or remove the person."
         )
-    others = _people(found, predictions.skeleton, regions, rules, sized=False)
+    others = _people(predictions, [place[i] for i in kept], regions, rules, labels=False)
     return Scene(truth.name, names, tuple(kept), regions, people, others)
 
 
@@ -213,7 +209,7 @@ def join_frames(truth: LabelledSequence, predictions: LabelledSequence) -> list[
         if not unique and not told:
             told = f"the {what}s are not unique"
         elif lacking and len(lacking) < len(wanted):
-            told = f"{len(lacking)} are missing by {what}, the first is {lacking[0]}"
+            told = f"by {what} {len(lacking)} of them lack, first {lacking[0]}"
     counts = f"{len(predictions)} frames and the labels {truth.name!r} have {len(truth)}"
     raise FormatError(
         f"The predictions {predictions.name!r} have {counts}, which do not match"
@@ -241,55 +237,54 @@ def _check_joints(
 
 
 def _check_ids(
-    frames: Sequence[LabelledFrame], side: str, sequence: LabelledSequence, rules: Rules
-) -> None:
-    for frame in frames if rules.need_ids or rules.max_id is not None else ():
-        if not len(frame):
-            continue
-        if rules.need_ids and frame.ids.min() == NO_ID:
-            raise FormatError(
-                f"{_called(sequence, frame)}: a person of the {side}s has no track id. Tracking "
-                f"is scored by ids; give everybody one."
-            )
-        if rules.max_id is not None and frame.ids.max() >= rules.max_id:
-            raise FormatError(
-                f"{_called(sequence, frame)}: the {side}s have the track id {frame.ids.max()}, "
-                f"but ids must be below {rules.max_id}. Number the tracks of each sequence from 0."
-            )
+    ids: NDArray[np.int64], frame: Ints, frames: Sequence[LabelledFrame],
+    sequence: LabelledSequence, rules: Rules,
+) -> None:  # fmt: skip
+    """Refuse people without an id and ids that are too large."""
+    lacking = np.flatnonzero((ids == NO_ID) & rules.need_ids)
+    if len(lacking):
+        raise FormatError(
+            f"{_called(sequence, frames[int(frame[lacking[0]])])}: a person has no track id "
+            f"({len(lacking)} such people in the sequence). Tracking is scored by ids; give "
+            f"everybody one."
+        )
+    large = np.flatnonzero(ids >= (np.inf if rules.max_id is None else rules.max_id))
+    if len(large):
+        raise FormatError(
+            f"{_called(sequence, frames[int(frame[large[0]])])}: the track id {ids[large[0]]} is "
+            f"not below {rules.max_id}. Number the tracks of each sequence from 0."
+        )
 
 
 def _people(
-    frames: Sequence[LabelledFrame],
-    skeleton: Skeleton,
+    sequence: LabelledSequence,
+    kept: Sequence[int],
     regions: Sequence[Sequence[Floats]],
     rules: Rules,
     *,
-    sized: bool,
+    labels: bool,
 ) -> People:
-    """All people of one side in flat arrays."""
-
-    def joined(name: str, *empty: int) -> np.ndarray:
-        return np.concatenate([np.zeros((0, *empty)), *(getattr(f, name) for f in frames)])
-
-    # One frame with the people of all frames: joints are converted and measured in one go.
-    joints = len(skeleton)
-    everybody = LabelledFrame(
-        "", 0, skeleton, joined("xy", joints, 2), visibility=joined("visibility", joints),
-        score=joined("score", joints), boxes=joined("boxes", 4),
-        head_boxes=joined("head_boxes", 4), area=joined("area"),
-    ).to_skeleton(rules.skeleton)  # fmt: skip
-    counts = np.array([len(f) for f in frames], np.intp)
+    """All people of the kept frames of one side in flat arrays."""
+    frames = [sequence.frames[i] for i in kept]
+    measure = rules.size if labels else None
+    wanted = {"xy", "visibility"}
+    wanted |= {"boxes", "head_boxes"} if measure is not None else set()
+    wanted |= {"boxes"} if rules.pointless else set()
+    wanted |= set() if labels else {"score"}
+    everybody = _everybody(frames, wanted, sequence.skeleton, rules.skeleton)
+    frame = np.repeat(np.arange(len(frames)), np.array([len(f.xy) for f in frames], np.intp))
     ids = np.concatenate([np.zeros(0, np.int64), *(f.ids for f in frames)])
+    _check_ids(ids, frame, frames, sequence, rules)
     known = everybody.known
     if rules.positive:
         known = known & (everybody.xy > 0).all(-1)
-    _drop_ignored(everybody.xy, known, counts, regions)
+    _drop_ignored(everybody.xy, known, frame, regions)
     rows = np.ones(len(known), bool) if rules.pointless else known.any(1)
     seen = known[rows, :, None]
     xy = np.where(seen, everybody.xy[rows], np.nan)
-    measure = rules.size if sized and rules.size is not None else lambda p: np.ones(len(p))
+    size = np.ones(len(known)) if measure is None else measure(everybody)
     return People(
-        frame=np.repeat(np.arange(len(frames)), counts)[rows],
+        frame=frame[rows],
         ids=ids[rows],
         x=np.ascontiguousarray(xy[..., 0]),
         y=np.ascontiguousarray(xy[..., 1]),
@@ -297,19 +292,43 @@ def _people(
         visible=(known & everybody.visible)[rows],
         score=everybody.score[rows],
         boxes=everybody.boxes[rows],
-        size=measure(everybody)[rows],
+        size=size[rows],
     )
 
 
+def _everybody(
+    frames: Sequence[LabelledFrame], wanted: Iterable[str], source: Skeleton, target: Skeleton
+) -> LabelledFrame:
+    """One frame with the people of all frames, so that they are converted and sized in one go."""
+    nobody = LabelledFrame("", 0, source, np.zeros(0))
+    fields: dict[str, Any] = {
+        name: np.concatenate([getattr(nobody, name), *(getattr(f, name) for f in frames)])
+        for name in wanted
+    }
+    plan = source.map_to(target)
+    if plan.approximated:
+        return LabelledFrame("", 0, source, **fields).to_skeleton(target)
+    # Without mid-points all it takes is to pick columns.
+    column, lacking = plan.weights.argmax(1), ~plan.weights.any(1)
+    for name, nothing in (("xy", np.nan), ("visibility", Visibility.ABSENT), ("score", np.nan)):
+        if name in fields:
+            fields[name] = fields[name][:, column]
+            fields[name][:, lacking] = nothing
+    return LabelledFrame("", 0, target, **fields)
+
+
 def _drop_ignored(
-    xy: Floats, known: Flags, counts: Ints, regions: Sequence[Sequence[Floats]]
+    xy: Floats, known: Flags, frame: Ints, regions: Sequence[Sequence[Floats]]
 ) -> None:
     """Clear ``known`` for the points inside the regions of their frame."""
-    ends = [0, *np.cumsum(counts).tolist()]
-    for (start, end), polygons in zip(pairwise(ends), regions, strict=True):
-        if polygons and end > start:
-            inside = inside_any(xy[start:end].reshape(-1, 2), polygons)
-            known[start:end] &= ~inside.reshape(end - start, -1)
+    alike: dict[tuple[bytes, ...], list[int]] = {}
+    for number, polygons in enumerate(regions):
+        if polygons:
+            alike.setdefault(tuple(p.tobytes() for p in polygons), []).append(number)
+    for numbers in alike.values():
+        rows = np.flatnonzero(np.isin(frame, numbers))
+        inside = inside_any(xy[rows].reshape(-1, 2), regions[numbers[0]])
+        known[rows] &= ~inside.reshape(len(rows), -1)
 
 
 def near_pairs(scene: Scene, reach: float = 0.5) -> Near:
@@ -328,8 +347,11 @@ def near_pairs(scene: Scene, reach: float = 0.5) -> Near:
     for start in range(0, len(pred_of), _PAIRS_AT_ONCE):
         p, t = pred_of[start : start + _PAIRS_AT_ONCE], truth_of[start : start + _PAIRS_AT_ONCE]
         dx, dy = truth.x[t] - pred.x[p], truth.y[t] - pred.y[p]
+        dx *= dx
+        dy *= dy
+        dx += dy
         with np.errstate(divide="ignore", invalid="ignore"):
-            distance = np.sqrt(dx * dx + dy * dy) / truth.size[t, None]
+            distance = np.sqrt(dx, out=dx) / truth.size[t, None]
         pair, joint = np.nonzero(distance <= reach)
         parts.append((joint, t[pair], p[pair], distance[pair, joint]))
     none = (np.zeros(0, np.intp),) * 3 + (np.zeros(0),)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Corner = tuple[float, float]
 
 
 def inside_any(points: Array, polygons: Sequence[Array]) -> NDArray[np.bool_]:
@@ -63,9 +64,9 @@ def polygon_iou(box: Array, polygon: Array) -> float:
     return overlap / union if union > 0 else 0.0
 
 
-def _cut(corners: list[tuple[float, float]], axis: int, bound: float, upper: bool) -> list:
+def _cut(corners: list[Corner], axis: int, bound: float, upper: bool) -> list[Corner]:
     """The part of a polygon on one side of an axis-parallel line."""
-    kept: list[tuple[float, float]] = []
+    kept: list[Corner] = []
     for before, here in zip(corners[-1:] + corners[:-1], corners, strict=True):
         depths = [(bound - c[axis]) if upper else (c[axis] - bound) for c in (before, here)]
         if (depths[0] >= 0) != (depths[1] >= 0):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from chronopose.core.boxes import Boxes
 from chronopose.core.skeleton import Skeleton
 from chronopose.errors import ShapeError
+from chronopose.metrics._groups import GROUPS, known_mean
 
 LIMB_JOINTS: tuple[str, ...] = (
     "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist",
@@ -41,7 +42,11 @@ class PCKResult:
     threshold: float
     """Share of the normaliser within which a joint is hit."""
     normalise: str
-    """``"torso"`` or ``"bbox"``."""
+    """``"torso"``, ``"bbox"`` or ``"size"``."""
+
+    def groups(self, heads: Sequence[str] | None = None) -> dict[str, float]:
+        """Head, Shoulder, ... Ankle: see :func:`limb_groups`."""
+        return limb_groups(self.per_joint, heads)
 
     def __str__(self) -> str:
         rows = [f"  {j:<16}{v:6.1f}  of {self.counts[j]}" for j, v in self.per_joint.items()]
@@ -61,14 +66,16 @@ class PCK:
 
     The size is the torso's, ``||left_shoulder - right_hip||`` of the label, or of the other
     diagonal where one of these joints is not labelled; or ``max(width, height)`` of the annotated
-    box. A prediction that is NaN is a miss. People without a size cannot be scored: they are left
-    out, and counted in ``skipped``.
+    box; or whatever the caller measured. A prediction that is NaN is a miss. People without a size
+    cannot be scored: they are left out, and counted in ``skipped``.
 
     Args:
         skeleton: Joints of predictions and labels.
         threshold: Share of the size; the bound itself is a hit.
-        normalise: ``"torso"`` or ``"bbox"``.
+        normalise: ``"torso"``, ``"bbox"``, or ``"size"`` for sizes given to :meth:`update`.
         joints: Joint names that count, e.g. :data:`LIMB_JOINTS`; all by default.
+        torso: Pairs of joint names: the torso is the distance of the first pair that is labelled
+            and apart. ``[("left_shoulder", "right_hip")]`` allows no other diagonal.
 
     Raises:
         ShapeError: the threshold is not positive, or ``normalise`` is unknown.
@@ -83,19 +90,26 @@ class PCK:
         self,
         skeleton: Skeleton,
         threshold: float = 0.2,
-        normalise: Literal["torso", "bbox"] = "torso",
+        normalise: Literal["torso", "bbox", "size"] = "torso",
         joints: Sequence[str] | None = None,
+        torso: Sequence[tuple[str, str]] | None = None,
     ) -> None:
         if not threshold > 0:
             raise ShapeError(f"A PCK threshold must be above zero; got {threshold}.")
-        if normalise not in ("torso", "bbox"):
-            raise ShapeError(f"PCK is normalised by 'torso' or 'bbox'; got {normalise!r}.")
+        if normalise not in ("torso", "bbox", "size"):
+            raise ShapeError(
+                f"PCK is normalised by 'torso' or 'bbox'; got {normalise!r}. For another size, "
+                f"measure it, take 'size' and give it to update(..., sizes=...)."
+            )
         self.skeleton = skeleton
         self.threshold = threshold
         self.normalise = normalise
         self.joints = tuple(joints) if joints is not None else skeleton.joints
         self._columns = [skeleton.index(j) for j in self.joints]
-        self._diagonals = () if normalise == "bbox" else torso_diagonals(skeleton)
+        self._diagonals: tuple[tuple[int, int], ...] = ()
+        if normalise == "torso":
+            named = [(skeleton.index(a), skeleton.index(b)) for a, b in torso or ()]
+            self._diagonals = tuple(named) or torso_diagonals(skeleton)
         self._ratios: list[NDArray[np.float64]] = []
         self._skipped = 0
 
@@ -105,6 +119,7 @@ class PCK:
         true_xy: Array,
         visible: NDArray[np.bool_],
         boxes: Boxes | Array | None = None,
+        sizes: Array | None = None,
     ) -> None:
         """Add people.
 
@@ -114,9 +129,11 @@ class PCK:
             visible: ``(N, K)`` bool, which labels count; NaN labels never do.
             boxes: N annotated boxes, or ``(N, 4)`` left, top, right, bottom with degenerate ones
                 allowed (they are skipped); needed for ``normalise="bbox"`` only.
+            sizes: ``(N,)`` pixels, zero or NaN where there is none (those people are skipped);
+                needed for ``normalise="size"`` only.
 
         Raises:
-            ShapeError: shapes disagree, or boxes are missing.
+            ShapeError: shapes disagree, or boxes or sizes are missing.
         """
         pred, true = np.asarray(pred_xy, np.float64), np.asarray(true_xy, np.float64)
         shape = (len(true), len(self.skeleton), 2)
@@ -128,7 +145,7 @@ class PCK:
                 f"{pred.shape}, {true.shape} and {labelled.shape}."
             )
         labelled = labelled & np.isfinite(true).all(-1)
-        size = self._sizes(true, labelled, boxes)
+        size = self._sizes(true, labelled, boxes, sizes)
         some = labelled[:, self._columns].any(-1)
         usable = size > 0
         self._skipped += int((some & ~usable).sum())
@@ -166,11 +183,28 @@ class PCK:
         last = self.threshold if max_threshold is None else max_threshold
         if not step > 0 or not last > 0:
             raise ShapeError(f"AUC needs positive bounds; got {last} in steps of {step}.")
-        curve = []
-        for number in range(round(last / step) + 1):
-            hits, counts = self._count(number * step)
-            curve.append(_mean(100.0 * hits[counts > 0] / counts[counts > 0]))
-        return float(np.mean(curve))
+        curve = self.curve(np.arange(round(last / step) + 1) * step)
+        return known_mean(curve.mean(1))
+
+    def curve(self, thresholds: Array | Sequence[float]) -> NDArray[np.float64]:
+        """Percent of hits at other thresholds than the metric's own.
+
+        Args:
+            thresholds: ``(T,)`` shares of the size.
+
+        Returns:
+            ``(joints, T)`` percent, in the order of ``self.joints``; NaN without labels.
+        """
+        columns = [self._count(float(t)) for t in thresholds]
+        hits, counts = (np.stack(c, axis=-1) for c in zip(*columns, strict=True))
+        return np.where(counts > 0, 100.0 * hits / np.maximum(counts, 1), np.nan)
+
+    def pooled(self, thresholds: Array | Sequence[float]) -> NDArray[np.float64]:
+        """``(T,)`` percent of all labels that are hit at other thresholds; NaN without labels."""
+        hits, counts = zip(*(self._count(float(t)) for t in thresholds), strict=True)
+        total = max(int(counts[0].sum()), 1)
+        share = np.array([100.0 * h.sum() / total for h in hits])
+        return share if counts[0].any() else np.full(len(share), np.nan)
 
     def _count(self, threshold: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Hits and labels of each joint."""
@@ -181,18 +215,58 @@ class PCK:
         return near.sum(0), (~np.isnan(ratio)).sum(0)
 
     def _sizes(
-        self, true: Array, labelled: NDArray[np.bool_], boxes: Boxes | Array | None
+        self,
+        true: Array,
+        labelled: NDArray[np.bool_],
+        boxes: Boxes | Array | None,
+        sizes: Array | None,
     ) -> NDArray[np.float64]:
         """``(N,)`` normaliser of each person, pixels; 0 or NaN where there is none."""
         if self.normalise == "torso":
             return torso_sizes(true, labelled, self._diagonals)
+        if self.normalise == "size":
+            given = np.asarray(np.zeros(0) if sizes is None else sizes, np.float64)
+            if given.shape != (len(true),):
+                raise ShapeError(
+                    f"PCK normalised by size needs one size a person, ({len(true)},); got "
+                    f"{given.shape}: update(..., sizes=...)."
+                )
+            return given
         if boxes is None:
             raise ShapeError("PCK normalised by the box needs boxes: update(..., boxes=...).")
         xyxy = np.asarray(boxes.xyxy if isinstance(boxes, Boxes) else boxes, np.float64)
-        if xyxy.shape != (len(true), 4):
-            raise ShapeError(f"{len(true)} people need boxes ({len(true)}, 4); got {xyxy.shape}.")
-        sides = xyxy[:, 2:] - xyxy[:, :2]
-        return np.where((sides > 0).all(-1), sides.max(-1), np.nan)
+        return longer_sides(xyxy, len(true))
+
+
+def longer_sides(xyxy: Array, count: int) -> NDArray[np.float64]:
+    """``(N,)`` longer sides of ``(N, 4)`` boxes; NaN for degenerate ones.
+
+    Raises:
+        ShapeError: there are not ``count`` boxes.
+    """
+    if xyxy.shape != (count, 4):
+        raise ShapeError(f"{count} people need boxes ({count}, 4); got {xyxy.shape}.")
+    sides = np.asarray(xyxy[:, 2:] - xyxy[:, :2], np.float64)
+    return np.where((sides > 0).all(-1), sides.max(-1), np.nan)
+
+
+def limb_groups(
+    values: Mapping[str, float], heads: Sequence[str] | None = None
+) -> dict[str, float]:
+    """The columns of the papers' tables: Head and six pairs of joints, each a plain mean.
+
+    Args:
+        values: Joint -> value, NaN where there is none.
+        heads: Joints of the head; by default head_top, or else whichever of head, face and nose
+            is there first.
+
+    Returns:
+        Group -> mean of its joints that are not NaN; NaN if there are none.
+    """
+    if heads is None:
+        heads = [j for j in ("head_top", "head", "face", "nose") if j in values][:1]
+    names = {"Head": tuple(heads)} | {g: j for g, j in GROUPS.items() if g != "Head"}
+    return {g: known_mean(values[j] for j in own if j in values) for g, own in names.items()}
 
 
 def torso_diagonals(skeleton: Skeleton) -> tuple[tuple[int, int], ...]:

@@ -211,13 +211,19 @@ def assign_people(
     start = np.concatenate([[0], np.flatnonzero(changes) + 1, [len(near)]])
     truth, pred = near.truth[start[:-1]], near.pred[start[:-1]]
     share = np.diff(start) / labelled[truth]
-    for rows, others in ((pred, truth), (truth, pred)):
-        best = np.lexsort((others, -share, rows))
-        rows_sorted = rows[best]
-        first = np.concatenate([[True], rows_sorted[1:] != rows_sorted[:-1]])
-        keep = best[first]
-        truth, pred, share = truth[keep], pred[keep], share[keep]
-    return truth, pred, share
+    keep = _best_of_each(pred, truth, share)
+    truth, pred, share = truth[keep], pred[keep], share[keep]
+    keep = _best_of_each(truth, pred, share)
+    return truth[keep], pred[keep], share[keep]
+
+
+def _best_of_each(
+    rows: NDArray[np.intp], others: NDArray[np.intp], share: Floats
+) -> NDArray[np.intp]:
+    """For every distinct row the pair with the largest share, the first partner in a tie."""
+    order = np.lexsort((others, -share, rows))
+    ordered = rows[order]
+    return order[np.concatenate([[True], ordered[1:] != ordered[:-1]])]
 
 
 @dataclass(frozen=True)
@@ -284,7 +290,7 @@ def average_precision(
         score: ``(N,)`` the larger the earlier; ties keep their order.
         hit: ``(N,)`` whether a prediction is right.
         total: What there is to be found, in the unit of the weights.
-        weight: ``(N,)`` how much each prediction counts; ones by default.
+        weight: ``(N,)`` how much each prediction counts, above zero; ones by default.
 
     Returns:
         In [0, 1]; 0 without predictions; NaN if something was predicted and nothing labelled.
@@ -296,7 +302,6 @@ def average_precision(
     order = np.argsort(-score, kind="stable")
     mass = np.ones(len(score)) if weight is None else weight[order]
     right = np.cumsum(np.where(hit[order], mass, 0.0))
-    with np.errstate(invalid="ignore"):
-        precision = np.nan_to_num(right / np.cumsum(mass))
+    precision = right / np.cumsum(mass)
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
     return float(np.sum(np.diff(right, prepend=0.0) * envelope) / total)

@@ -1,4 +1,4 @@
-"""Quality of tracked poses in time, without ground truth: jitter, gaps, and ids that appear.
+"""Quality of tracked poses in time, without ground truth: jitter, gaps, exchanged ids and sides.
 
 None of these says that a pose is right. They say whether it trembles, disappears or changes its
 name, which is what people see first in an overlay. Compare them between methods on the same video:
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from chronopose.core.tracks import PersonTrack, VideoPoses
 from chronopose.errors import ShapeError
+from chronopose.metrics._exchanges import SeenTrack, id_exchanges, renames, side_swaps
 from chronopose.metrics.pck import torso_diagonals, torso_sizes
 
 Array = NDArray[np.floating]
@@ -47,6 +48,8 @@ class TrackQuality:
     """Share of the track's joints that are known and scored well enough, in [0, 1]."""
     late: bool
     """The id appears after the first frame that was looked at."""
+    side_swaps: int
+    """Times a left and a right joint probably took each other's name, each pair of joints once."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,29 @@ class TemporalResult:
     """Share of the joints of all tracks that are known, in [0, 1]."""
     unmeasured: int
     """Tracks without jitter: fewer than three frames in a row, or no size to divide by."""
+    id_switches: int
+    """``id_exchanges`` and ``id_renames`` together."""
+    id_exchanges: int
+    """Times two people who are both there probably took each other's id."""
+    id_renames: int
+    """Times somebody was lost and found in the same place under another id."""
+    side_swaps: int
+    """Sum over the tracks: left and right joints that probably took each other's name."""
+
+    def __str__(self) -> str:
+        many = f"{len(self.tracks)} tracks"
+        lost = f"{self.missing_frames} frames, up to {self.longest_gap_s:.2f} s"
+        rows = (
+            ("jitter", f"{self.jitter:.2f} sizes/s², median {self.jitter_median:.2f}"),
+            ("gaps", f"{self.gaps}, {lost}"),
+            ("id switches", f"{self.id_switches}: {self.id_exchanges} exchanged, "
+                            f"{self.id_renames} renamed"),
+            ("id births", f"{self.id_births}, {self.births_per_minute:.1f} a minute"),
+            ("left/right swaps", f"{self.side_swaps}"),
+            ("joints known", f"{100 * self.joint_coverage:.1f} %"),
+        )  # fmt: skip
+        lines = [f"  {name:<18}{value}" for name, value in rows]
+        return "\n".join([f"Quality in time of {many}, {self.unmeasured} without jitter", *lines])
 
 
 def acceleration(xy: Array, time_s: Array) -> NDArray[np.float64]:
@@ -127,6 +153,8 @@ class TemporalQuality:
         self._jitter: list[NDArray[np.float64]] = []
         self._joints = np.zeros(2, np.int64)
         self._seconds = 0.0
+        self._exchanges = 0
+        self._renames = 0
 
     def update(self, poses: VideoPoses) -> None:
         """Add a video.
@@ -140,8 +168,9 @@ class TemporalQuality:
         looked, times = _frames_looked_at(poses)
         if len(times):
             self._seconds += float(times.max() - times.min())
-        for track in poses.tracks:
-            self._add(poses.info.source, track, looked)
+        seen = [self._add(poses.info.source, track, looked) for track in poses.tracks]
+        self._exchanges += id_exchanges(seen)
+        self._renames += renames(seen, len(looked))
 
     def compute(self) -> TemporalResult:
         """Sum up everything added so far."""
@@ -158,20 +187,26 @@ class TemporalQuality:
             id_births=births,
             births_per_minute=60 * births / self._seconds if self._seconds else float("nan"),
             joint_coverage=known / total if total else float("nan"),
-            unmeasured=sum(np.isnan(t.jitter) for t in self._tracks),
+            unmeasured=sum(bool(np.isnan(t.jitter)) for t in self._tracks),
+            id_switches=self._exchanges + self._renames,
+            id_exchanges=self._exchanges,
+            id_renames=self._renames,
+            side_swaps=sum(t.side_swaps for t in self._tracks),
         )
 
-    def _add(self, source: str, track: PersonTrack, looked: NDArray[np.int64]) -> None:
+    def _add(self, source: str, track: PersonTrack, looked: NDArray[np.int64]) -> SeenTrack:
         xy, score = track.poses.xy, track.poses.score
         known = np.isfinite(xy).all(-1) & (score >= self.min_score)
         size = self._size(track, known)
         place = np.searchsorted(looked, track.frame_index)
-        jitter = _jitter(np.where(known[..., None], xy, np.nan), track.time_s, place) / size
+        clean = np.where(known[..., None], xy, np.nan).astype(np.float64)
+        jitter = _jitter(clean, track.time_s, place) / size
         jitter = jitter[np.isfinite(jitter)]
         lost = np.flatnonzero(np.diff(place) > 1)
         waits = track.time_s[lost + 1] - track.time_s[lost]
         self._jitter.append(jitter)
         self._joints += (int(known.sum()), known.size)
+        seen = SeenTrack(place, track.time_s, clean, size)
         self._tracks.append(
             TrackQuality(
                 source=source,
@@ -185,8 +220,10 @@ class TemporalQuality:
                 longest_gap_s=float(waits.max()) if len(waits) else 0.0,
                 joint_coverage=float(known.mean()) if known.size else float("nan"),
                 late=bool(len(place)) and int(place[0]) > 0,
+                side_swaps=int(side_swaps(seen, track.poses.skeleton.mirror_pairs).sum()),
             )
         )
+        return seen
 
     def _size(self, track: PersonTrack, known: NDArray[np.bool_]) -> float:
         """Median size over the track, pixels; NaN if no frame has one."""

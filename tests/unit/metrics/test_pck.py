@@ -9,7 +9,7 @@ from chronopose.core.boxes import Boxes
 from chronopose.core.skeleton import Skeleton
 from chronopose.core.skeletons import LSP14, SKELETONS
 from chronopose.errors import ShapeError, SkeletonMismatch
-from chronopose.metrics.pck import LIMB_JOINTS, PCK
+from chronopose.metrics.pck import LIMB_JOINTS, PCK, limb_groups
 
 TRUNK = Skeleton("trunk", ("left_shoulder", "right_shoulder", "left_hip", "right_hip"))
 # Left shoulder (60, 0) to right hip (0, 80) is 100 px; the other diagonal is 50 px.
@@ -143,9 +143,56 @@ def test_the_twelve_limb_joints_leave_out_the_head_of_leeds_sports() -> None:
     assert len(LIMB_JOINTS) == 12
 
 
-@pytest.mark.parametrize("name", sorted(SKELETONS))
-def test_every_registered_skeleton_has_a_torso(name: str) -> None:
+WHOLE_BODIES = sorted(n for n, s in SKELETONS.items() if set(LIMB_JOINTS) <= set(s.joints))
+
+
+@pytest.mark.parametrize("name", WHOLE_BODIES)
+def test_every_whole_body_of_the_registry_has_a_torso(name: str) -> None:
     assert PCK(SKELETONS[name], joints=LIMB_JOINTS).joints == LIMB_JOINTS
+
+
+def test_only_the_upper_bodies_are_no_whole_bodies() -> None:
+    assert set(SKELETONS) - set(WHOLE_BODIES) <= {"flic11", "upper7"}
+
+
+def test_named_diagonal_has_no_substitute() -> None:
+    # The other diagonal is 50 px long and labelled, but it was not asked for.
+    visible = np.array([[False, True, True, True]])
+    result = score(TRUTH, visible, torso=[("left_shoulder", "right_hip")]).compute()
+    assert (result.people, result.skipped) == (0, 1)
+    other = score(TRUTH, visible, torso=[("right_shoulder", "left_hip")]).compute()
+    assert (other.people, other.pooled) == (1, 100)
+
+
+def test_sizes_of_ones_own_and_people_without_one() -> None:
+    metric = PCK(TRUNK, 0.5, "size")
+    pair, both = np.repeat(TRUTH, 2, axis=0), np.ones((2, 4), bool)
+    metric.update(pair + np.array([3.0, 4.0]), pair, both, sizes=np.array([10.0, np.nan]))
+    result = metric.compute()
+    assert (result.pooled, result.people, result.skipped) == (100, 1, 1)
+
+
+def test_sizes_are_asked_for() -> None:
+    with pytest.raises(ShapeError, match=r"one size a person, \(1,\)"):
+        PCK(TRUNK, normalise="size").update(TRUTH, TRUTH, ALL)
+
+
+def test_curve_shows_each_joint_at_each_threshold() -> None:
+    # Torso 100 px; joints 0, 10, 20 and 30 px off.
+    metric = score(moved(0, 10, 20, 30))
+    curve = metric.curve([0.0, 0.1, 0.2])
+    np.testing.assert_array_equal(curve, [[100, 100, 100], [0, 100, 100], [0, 0, 100], [0, 0, 0]])
+    np.testing.assert_array_equal(metric.pooled([0.0, 0.1, 0.2]), [25, 50, 75])
+
+
+def test_groups_are_means_of_both_sides_and_one_head() -> None:
+    result = score(moved(0, 99, 99, 99)).compute()
+    groups = result.groups()
+    assert (groups["Shoulder"], groups["Hip"]) == (50, 0)
+    assert np.isnan(groups["Head"]) and np.isnan(groups["Knee"])
+    values = {"head_top": 40.0, "neck": 80.0}
+    assert limb_groups(values)["Head"] == 40
+    assert limb_groups(values, ("head_top", "neck"))["Head"] == 60
 
 
 def test_area_under_the_curve_counts_thresholds_from_zero() -> None:

@@ -189,3 +189,82 @@ def test_video_without_people_is_nothing_to_measure() -> None:
 def test_unknown_normaliser_is_refused() -> None:
     with pytest.raises(ShapeError, match="by 'torso' or 'bbox'; got 'head'"):
         TemporalQuality(normalise="head")  # type: ignore[arg-type]
+
+
+def mirrored(person: PersonTrack, frames: list[int]) -> PersonTrack:
+    """The track with left and right names exchanged in some of its frames."""
+    poses = person.poses
+    xy = poses.xy.copy()
+    xy[frames] = xy[frames][:, poses.skeleton.flip_index]
+    return PersonTrack(
+        person.track_id, person.frame_index, person.time_s, person.boxes,
+        Poses(xy, poses.score, poses.skeleton),
+    )  # fmt: skip
+
+
+def test_sides_exchanged_for_one_frame_are_two_swaps_of_two_pairs() -> None:
+    # Shoulders and hips are 30 px apart, the torso is 50: there and back, two pairs each.
+    result = measure(video(mirrored(track(list(range(10))), [4])))
+    assert result.side_swaps == result.tracks[0].side_swaps == 4
+    assert measure(video(track(list(range(10))))).side_swaps == 0
+
+
+def test_legs_that_pass_each_other_are_no_swap() -> None:
+    # From 30 px apart to -30 px, 3.3 px a leg and frame: in the middle crossed names fit exactly,
+    # but save 6.7 px only, less than a quarter of the torso of about 43 px.
+    person = track(list(range(10)))
+    xy = person.poses.xy.copy()
+    half = np.linspace(30, -30, 10) / 2
+    xy[:, 2, 0], xy[:, 3, 0] = 15 + half, 15 - half
+    poses = Poses(xy, person.poses.score, TRUNK)
+    walker = PersonTrack(1, person.frame_index, person.time_s, person.boxes, poses)
+    assert measure(video(walker)).side_swaps == 0
+
+
+def test_swap_across_a_gap_is_not_told() -> None:
+    person = mirrored(track([0, 1, 2, 5, 6, 7]), [3, 4, 5])
+    assert measure(video(person)).side_swaps == 0
+
+
+def exchanged(frames: int, at: int) -> VideoPoses:
+    """Two people 200 px apart who take each other's id in frame ``at``."""
+    place = np.where(np.arange(frames) < at, 0.0, 200.0)
+    one = track(list(range(frames)), shift=place)
+    two = track(list(range(frames)), shift=200.0 - place, track_id=2)
+    return video(one, two, frames=frames)
+
+
+def test_two_people_who_take_each_others_id_are_one_exchange() -> None:
+    result = measure(exchanged(10, 5))
+    assert (result.id_switches, result.id_exchanges, result.id_renames) == (1, 1, 0)
+
+
+def test_two_people_who_keep_apart_are_no_exchange() -> None:
+    result = measure(video(track(list(range(10))), track(list(range(10)), 200.0, 2)))
+    assert result.id_switches == 0
+
+
+def test_lost_and_found_in_the_same_place_is_a_rename() -> None:
+    # 0.2 s and 40 px apart: within 0.5 s and one torso of 50 px.
+    result = measure(video(track([0, 1, 2, 3]), track([5, 6, 7], 40.0, 2)))
+    assert (result.id_switches, result.id_exchanges, result.id_renames) == (1, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("frames", "shift"), [([5, 6, 7], 51.0), ([9], 0.0)], ids=["too far", "too late"]
+)
+def test_somebody_else_is_no_rename(frames: list[int], shift: float) -> None:
+    result = measure(video(track([0, 1, 2, 3]), track(frames, shift, 2)))
+    assert result.id_renames == 0
+
+
+def test_one_lost_person_is_renamed_once() -> None:
+    result = measure(
+        video(track([0, 1, 2]), track([4, 5], 10.0, 2), track([4, 5], 20.0, 3), frames=6)
+    )
+    assert result.id_renames == 1
+
+
+def test_printed_quality_names_its_units() -> None:
+    told = str(measure(exchanged(10, 5)))
+    assert "sizes/s²" in told and "1: 1 exchanged, 0 renamed" in told
