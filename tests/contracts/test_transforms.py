@@ -12,6 +12,7 @@ from chronopose.core.skeletons import get_skeleton
 from chronopose.data.clips import Sample, View
 from chronopose.data.datasets.lspet import CameraMotion, camera_path
 from chronopose.data.transforms import (
+    UPPER_P_OF_NORMAL_DRAW,
     Augmentation,
     Blur,
     Colour,
@@ -22,6 +23,7 @@ from chronopose.data.transforms import (
     Rotate,
     Scale,
     Shift,
+    Truncate,
     family,
     strong,
     strong_video,
@@ -37,7 +39,10 @@ GEOMETRIC = {
     "scale": (Scale(),),
     "rotate": (Rotate(p=1.0),),
     "rotate by any angle": (Rotate(p=0.0, any_p=1.0),),
+    "half body, as often upper as published": family(published_halves=True).geometric[:1],
     "shift": (Shift(),),
+    "truncate": (Truncate(p=1.0),),
+    "truncate, scaled before and turned after": (Scale(), Truncate(p=1.0), Rotate(p=1.0)),
     "flip": (Flip(p=1.0),),
     "family": family().geometric,
     "strong": strong().geometric,
@@ -118,6 +123,23 @@ def test_a_lit_pixel_stays_under_its_joint_while_the_camera_moves():
         np.testing.assert_allclose(light(frames[t]), joints[t, 4], atol=0.15)
 
 
+@pytest.mark.parametrize("name", GEOMETRIC)
+def test_a_lit_pixel_stays_under_its_joint_in_every_frame_of_a_clip(name: str):
+    checked = 0
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        joint = int(rng.integers(14))
+        view = View.of(lit_sample(joint, rng, frames=3), SIZE)
+        view = Augmentation(GEOMETRIC[name]).look(view, rng)
+        place = int(LSP.flip_index[joint]) if view.flip else joint
+        joints, _ = view.joints()
+        for frame, found in zip(warp_view(view), joints[:, place], strict=True):
+            if inside(found):
+                checked += 1
+                np.testing.assert_allclose(light(frame), found, atol=0.15)
+    assert checked >= 9
+
+
 @pytest.mark.parametrize("name", EFFECTS)
 def test_pixel_effects_move_nothing(name: str):
     rng = np.random.default_rng(2)
@@ -163,6 +185,55 @@ def test_half_body_leaves_people_with_few_joints_alone():
     few[0, :8] = True
     view = View.of(replace(sample, visible=few), SIZE)
     assert HalfBody(p=1.0)(view, rng) is view
+
+
+def test_the_upper_half_is_chosen_evenly_or_as_often_as_published():
+    joints = np.zeros((1, 14, 2), np.float32)
+    for i, name in enumerate(LSP.joints):
+        joints[0, i] = [30 + i, 50 if any(w in name for w in ("hip", "knee", "ankle")) else 10]
+    image = np.zeros((1, 64, 64, 3), np.uint8)
+    box = np.array([30, 10, 43, 50], np.float32)
+    view = View.of(Sample(image, joints, np.ones((1, 14), bool), box, LSP), SIZE)
+    rng = np.random.default_rng(0)
+    for upper_p in (0.5, UPPER_P_OF_NORMAL_DRAW):
+        half = HalfBody(p=1.0, upper_p=upper_p)
+        share = np.mean([half(view, rng).box[1] < 30 for _ in range(1500)])
+        assert abs(share - upper_p) < 0.05
+    published = family(published_halves=True).geometric[0]
+    assert isinstance(published, HalfBody)
+    assert published.upper_p == UPPER_P_OF_NORMAL_DRAW
+
+
+def test_halves_of_one_joint_are_given_up_and_of_two_are_not():
+    joints = np.zeros((1, 14, 2), np.float32)
+    joints[0] = np.arange(28).reshape(14, 2)
+    lower = np.array([any(w in j for w in ("hip", "knee", "ankle")) for j in LSP.joints])
+    image = np.zeros((1, 64, 64, 3), np.uint8)
+    for count, given_up in ((1, True), (2, False)):
+        visible = ~lower
+        visible[np.flatnonzero(lower)[:count]] = True
+        sample = Sample(image, joints, visible[None], np.array([0, 0, 30, 30], np.float32), LSP)
+        view = View.of(sample, SIZE)
+        half = HalfBody(p=1.0, upper_p=0.0, least=2)(view, np.random.default_rng(0))
+        assert (half is view) is given_up
+
+
+def test_truncation_leaves_the_asked_share_of_the_person_outside():
+    rng = np.random.default_rng(0)
+    view = View.of(lit_sample(4, rng), SIZE)
+    sides = set()
+    for seed in range(40):
+        cut = Truncate(p=1.0, share=(0.25, 0.25))(view, np.random.default_rng(seed))
+        corners = cut.window.apply(view.box.reshape(2, 2))
+        # A crop reaches from -0.5 to its size - 0.5.
+        out = np.concatenate([-0.5 - corners[0], corners[1] - (np.array(SIZE) - 0.5)])
+        span = np.tile(corners[1] - corners[0], 2)
+        side = int(out.argmax())
+        sides.add(side)
+        assert out[side] / span[side] == pytest.approx(0.25, abs=1e-9)
+        assert (np.delete(out, side) < 0).all()
+        np.testing.assert_allclose(cut.window_size, view.window_size)
+    assert sides == {0, 1, 2, 3}
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from chronopose.core.video import VideoInfo
     from chronopose.io.video import Frame, VideoReader
 
-SUFFIX = {"parquet": ".parquet", "coco": ".json", "csv": ".csv"}
-FORMATS = {suffix: name for name, suffix in SUFFIX.items()}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
@@ -40,29 +37,33 @@ def plan_outputs(
 ) -> list[Outputs]:
     """Decide every output name before anything is read.
 
-    A name with a known suffix is that one file (.mp4: the overlay alone); any other name is a
-    folder that receives ``STEM.parquet``, ``STEM_overlay.mp4`` and so on.
+    A name with a known suffix is that one file (.mp4: the overlay alone), in the one format asked
+    for if that may have the suffix; any other name is a folder that receives ``STEM.parquet``,
+    ``STEM_overlay.mp4`` and so on.
 
     Raises:
         UsageError: a file exists already, two sources would write the same file, or the format is
             unknown.
     """
-    unknown = [f for f in formats if f not in SUFFIX]
+    from chronopose.io.poses import FORMATS
+
+    unknown = [f for f in formats if f not in FORMATS]
     if unknown:
-        raise UsageError(f"No format {unknown[0]!r}: choose from {', '.join(SUFFIX)}.")
+        raise UsageError(f"No format {unknown[0]!r}: choose from {', '.join(FORMATS)}.")
     target = Path(out)
+    single = _single_format(target, formats)
     plans: list[Outputs] = []
     for source in sources:
-        if target.suffix in FORMATS:
+        if single is not None:
             video = target.with_name(target.stem + "_overlay.mp4") if save_video else None
-            plans.append(Outputs(poses={FORMATS[target.suffix]: target}, video=video))
+            plans.append(Outputs(poses={single: target}, video=video))
         elif target.suffix == ".mp4":
             plans.append(Outputs(video=target))
         else:
             stem = _stem(source)
             plans.append(
                 Outputs(
-                    poses={f: target / (stem + SUFFIX[f]) for f in formats},
+                    poses={f: target / (stem + FORMATS[f].suffix) for f in formats},
                     video=target / f"{stem}_overlay.mp4" if save_video else None,
                 )
             )
@@ -77,6 +78,25 @@ def plan_outputs(
     if there and not overwrite:
         raise UsageError(f"{there[0]} exists already. Use --overwrite, or another --out.")
     return plans
+
+
+def _single_format(target: Path, formats: list[str]) -> str | None:
+    """The format of the one file that ``target`` names, None if it names a folder."""
+    from chronopose.errors import FormatError
+    from chronopose.io.poses import FORMATS, find_format
+
+    if target.is_dir() or not target.suffix:
+        return None
+    if len(formats) == 1 and FORMATS[formats[0]].accepts(target) and formats != ["parquet"]:
+        return formats[0]
+    files = {n: f for n, f in FORMATS.items() if not f.folder and f.accepts(target)}
+    if not files:
+        return None
+    try:
+        found = find_format(target)
+    except FormatError as error:
+        raise UsageError(f"{error} Use --format.") from error
+    return next(n for n, f in files.items() if f is found)
 
 
 def _stem(source: str) -> str:
@@ -228,14 +248,22 @@ class _Sinks:
             self._writer.write(picture, frame.time_s)
 
     def close(self, complete: bool) -> None:
-        try:
-            if self._writer is not None:
-                self._writer.close()
-            for sink in self._sinks:
-                sink.close(complete=complete)
-        except BaseException:
-            self.abort()
-            raise
+        import warnings
+
+        from chronopose.io.poses import FormatLoss
+
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always", FormatLoss)
+            try:
+                if self._writer is not None:
+                    self._writer.close()
+                for sink in self._sinks:
+                    sink.close(complete=complete)
+            except BaseException:
+                self.abort()
+                raise
+        for lost in told:
+            warn(str(lost.message))
 
     def abort(self) -> None:
         for sink in [*self._sinks, *([self._writer] if self._writer is not None else [])]:

@@ -1,8 +1,14 @@
 """Measure a model on labelled people and print the score of every joint.
 
-Data: lspet:DIR (validation images 8501-9000 of Leeds Sports Pose Extended) or procedural (500
-generated clips, nothing to download). People come with the boxes of their labels, so the number
-says how good the pose network is, not how good a detector is.
+Data: procedural (500 generated clips, nothing to download), lspet:DIR (validation images 8501-9000
+of Leeds Sports Pose Extended), or NAME:DIR of any set that 'chronopose data list' prints, in the
+split that papers report; its joints are converted to the model's by name. People come with the
+boxes of their labels, so the number says how good the pose network is, not how good a detector is;
+--boxes takes a detector's instead.
+
+Without further flags the score is PCK of arms and legs, which every set has. --metric official
+predicts every frame of the set in its own joints and scores that as its papers do; --submission
+writes these predictions in the form in which the set's evaluator takes them.
 """
 
 from __future__ import annotations
@@ -23,11 +29,23 @@ def add_arguments(parser: Any) -> None:
 
     add = parser.add_argument
     add_model_flags(parser)
-    add("--data", default="procedural", metavar="NAME[:DIR]", help="lspet:DIR or procedural")
+    add("--data", default="procedural", metavar="NAME[:DIR]",
+        help="procedural, or a data set with its folder, e.g. posetrack18:DIR")  # fmt: skip
     add("--cache", default="runs/cache", metavar="DIR", help="folder for decoded pictures")
     add("--batch", default=50, type=int, metavar="N", help="clips in one pass")
     add("--flip-test", default=False, action="store_true", help="average with the mirrored crop")
     add("--limit-batches", default=None, type=int | None, metavar="N", help="stop early")
+    add("--split", default="", metavar="NAME", help="split of a data set (default: as papers do)")
+    add("--boxes", default=None, type=str | None, metavar="FILE", help="detected boxes to use")
+    add(
+        "--metric",
+        default=None,
+        type=str | None,
+        metavar="NAME",
+        help="official, or a metric of 'chronopose score --list'",
+    )
+    add("--compat", default=None, type=str | None, metavar="MODE", help="mode of the metric")
+    add("--submission", default=None, type=str | None, metavar="PATH", help="write predictions")
     add("--json", default=None, type=str | None, metavar="FILE", help="also write the result")
 
 
@@ -39,10 +57,14 @@ def run(options: Any) -> int:
     from chronopose._api import pick_device
     from chronopose.engine.evaluate import evaluate
 
+    if options.metric or options.submission or options.boxes or options.compat:
+        return _official(options)
     device = pick_device(options.device)
     model = zoo.load(options.model, weights=options.weights, device=device)
-    data = open_data(options.data, len(model.needs.offsets), model.codec.skeleton.name,
-                     options.cache)  # fmt: skip
+    data = open_data(
+        options.data, len(model.needs.offsets), model.codec.skeleton.name, options.cache,
+        options.split,
+    )  # fmt: skip
     result = evaluate(
         model, data, flip_test=options.flip_test, batch_size=options.batch,
         limit_batches=options.limit_batches,
@@ -61,7 +83,64 @@ def run(options: Any) -> int:
     return 0
 
 
-def open_data(name: str, frames: int, skeleton: str, cache: str) -> ClipSource:
+def _official(options: Any) -> int:
+    """Predict a whole set in its own joints, write and score that."""
+    import tempfile
+
+    from chronopose import zoo
+    from chronopose._api import pick_device
+    from chronopose.cli.score import read_sequences
+    from chronopose.data.datasets._find import find_dataset
+    from chronopose.engine.predict_set import predict_set
+    from chronopose.engine.score import find_metric, score
+    from chronopose.errors import UsageError
+    from chronopose.io.atomic import write_json
+    from chronopose.io.labels import write_labels
+
+    kind, _, folder = options.data.partition(":")
+    if not folder:
+        raise UsageError(
+            f"--metric, --compat, --submission and --boxes need a data set with its folder, as "
+            f"in --data posetrack18:DIR; got {options.data!r}."
+        )
+    data = find_dataset(kind, folder, options.split)
+    metric, settings = options.metric or "official", {}
+    if metric == "official":
+        metric, settings = data.METRIC, dict(data.METRIC_OPTIONS)
+    if options.compat is not None:
+        settings["compat"] = options.compat
+    find_metric(metric)
+    if options.submission is not None and not data.SUBMISSION:
+        raise UsageError(f"Nobody has defined a form of submissions for {kind}; score it here.")
+    model = zoo.load(options.model, weights=options.weights, device=pick_device(options.device))
+    found = predict_set(
+        model, data, boxes=options.boxes, flip_test=options.flip_test, batch_size=options.batch
+    )
+    boxes = f"boxes of {options.boxes}" if options.boxes else "boxes of the labels"
+    flip = "with" if options.flip_test else "without"
+    print(f"{options.model} on {kind} {data.split}, {boxes}, {flip} flip test")
+    with tempfile.TemporaryDirectory() as scratch:
+        if data.SUBMISSION.startswith("posetrack"):
+            # What an evaluator sees is the files: coordinates as written, empty frames as dummies.
+            target = options.submission or scratch
+            write_labels(found, target, data.SUBMISSION, truth=data.sequences())
+            as_poseval = metric.startswith("posetrack-") and settings.get("compat") != "fixed"
+            found = list(read_sequences(target, data.SUBMISSION, keep_dummies=as_poseval))
+        elif options.submission is not None:
+            write_labels(found, options.submission, data.SUBMISSION)
+    if options.submission is not None:
+        print(f"predictions: {options.submission} ({data.SUBMISSION})")
+    result = score(found, data.sequences(), metric, **settings)
+    print(result.table)
+    if options.json is not None:
+        facts = {"model": options.model, "data": options.data, "split": data.split,
+                 "boxes": options.boxes, "flip_test": options.flip_test,
+                 "fingerprint": data.fingerprint(), "options": settings}  # fmt: skip
+        write_json(options.json, {**facts, **result.as_json()})
+    return 0
+
+
+def open_data(name: str, frames: int, skeleton: str, cache: str, split: str = "") -> ClipSource:
     """Labelled clips by the name on the command line.
 
     Raises:
@@ -70,6 +149,7 @@ def open_data(name: str, frames: int, skeleton: str, cache: str) -> ClipSource:
     """
     from pathlib import Path
 
+    from chronopose.data.datasets._find import find_dataset, list_datasets
     from chronopose.data.datasets.lspet import LSPET
     from chronopose.data.datasets.procedural import ProceduralClips
     from chronopose.errors import UsageError
@@ -81,4 +161,9 @@ def open_data(name: str, frames: int, skeleton: str, cache: str) -> ClipSource:
         return ProceduralClips(
             500, PROCEDURAL_SEED, frames=frames, skeleton=skeleton, cache=Path(cache)
         )
-    raise UsageError(f"No data {name!r}: use lspet:DIR (its folder) or procedural.")
+    if folder:
+        return find_dataset(kind, folder, split).clips(frames=frames, skeleton=skeleton)
+    known = ", ".join(list_datasets())
+    raise UsageError(
+        f"No data {name!r}: use procedural, or NAME:DIR with the folder of a set: {known}."
+    )

@@ -1,8 +1,9 @@
 """Find the people of videos, frame by frame, with ids and times.
 
 Sources: video files, globs, folders of frames, list files, camera numbers, stream addresses.
-Writes one Parquet file a video (long table, one row a joint), and what --format and --save-video
-ask for. Exit code 0: all frames of all sources; 6: a damaged source, readable part written.
+Writes one Parquet file a video (long table, one row a joint), or what --format asks for, and with
+--save-video the overlay. Exit code 0: all frames of all sources; 6: a damaged source, readable part
+written.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ HELP = "find people and their joints in videos"
 def add_arguments(parser: Any) -> None:
     """Flags of the verb."""
     from chronopose.cli._flags import add_model_flags
+    from chronopose.io.poses import FORMATS
 
     add = parser.add_argument
     add("source", nargs="+", help="video, glob, folder of frames, list file, camera or address")
@@ -23,7 +25,7 @@ def add_arguments(parser: Any) -> None:
         "-o",
         default="runs/predict",
         metavar="DIR|FILE",
-        help="folder, or one file whose suffix picks the format (.parquet .json .csv .mp4)",
+        help="folder, or one file whose suffix picks the format (.parquet .json .trc .mp4 ...)",
     )
     add_model_flags(parser)
     add(
@@ -60,7 +62,7 @@ def add_arguments(parser: Any) -> None:
         nargs="+",
         metavar="NAME",
         type=str,
-        help="parquet, coco, csv; several are fine",
+        help=f"{', '.join(FORMATS)}; several are fine",
     )
     add("--save-video", default=False, action="store_true", help="also write the overlay video")
     add("--kpt-thr", default=0.3, type=float, metavar="0..1", help="draw joints scored above this")

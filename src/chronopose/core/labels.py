@@ -63,7 +63,8 @@ class LabelledFrame:
         image_id: The picture's number in the file.
         size: ``(width, height)`` px.
         time_s: Presentation time, seconds, where the file tells.
-        extra: Whatever else the format holds for the frame (plain values), for writing back.
+        extra: Whatever else the format holds for the frame (plain values), for writing back; an
+            entry ``people`` has one value for each person.
 
     Raises:
         ShapeError: counts or shapes disagree, a joint has coordinates and is absent or the other
@@ -154,7 +155,12 @@ class LabelledFrame:
             "xy", "visibility", "score", "person_score", "ids", "boxes", "head_boxes", "area",
             "crowd",
         )  # fmt: skip
-        return replace(self, **{name: getattr(self, name)[keep] for name in per_person})
+        changed = {name: getattr(self, name)[keep] for name in per_person}
+        people = self.extra.get("people")
+        if isinstance(people, list | tuple) and len(people) == len(self):
+            rows = np.arange(len(self))[keep]
+            changed["extra"] = {**self.extra, "people": [people[row] for row in rows]}
+        return replace(self, **changed)
 
     def to_skeleton(self, other: Skeleton) -> LabelledFrame:
         """Convert by joint name; joints that cannot be had become absent.

@@ -23,6 +23,9 @@ from chronopose.data.clips import View
 
 Rng = np.random.Generator
 
+UPPER_P_OF_NORMAL_DRAW = 0.6914625
+"""Share of normal draws below 0.5: how often published code picks the upper half."""
+
 LOWER_BODY = ("hip", "knee", "ankle", "heel", "toe", "foot", "pelvis")
 """Words in the names of joints that belong to the lower half."""
 
@@ -45,8 +48,9 @@ class HalfBody:
 
     Args:
         p: Probability that it is tried.
-        upper_p: Probability of the upper half. Published code draws a normal number below 0.5 and
-            so reaches about 0.69; pass that to reproduce it.
+        upper_p: Probability of the upper half. Published code asks whether a normal number is
+            below 0.5 where an even one is evidently meant; :data:`UPPER_P_OF_NORMAL_DRAW`
+            reproduces it.
         min_joints: Tried only when more joints than this are visible.
         least: Given up when fewer joints than this are left.
         grow: Factor on the box of the kept joints, before the view's own padding.
@@ -136,6 +140,38 @@ class Shift:
         """The view with its box moved."""
         move = rng.normal(size=2) * self.spread * np.array(view.window_size)
         return replace(view, box=view.box + np.concatenate([move, move]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truncate:
+    """Let one side of the person leave the crop, as people leave a picture at its edge.
+
+    The window moves until its edge cuts the box; it keeps its size. What lies beyond is not in the
+    crop, and codecs give joints that lie there no weight. The share is exact for crops that are not
+    scaled or turned afterwards, so this comes after :class:`Scale`.
+
+    Args:
+        p: Probability of a cut.
+        share: Range of the share of the box that is cut off, drawn evenly, like the side.
+
+    Source:
+        Ours; the half-body augmentation of the families cuts at the hips only.
+    """
+
+    p: float = 0.3
+    share: tuple[float, float] = (0.1, 0.4)
+
+    def __call__(self, view: View, rng: Rng) -> View:
+        """The view with its box moved across the crop's edge."""
+        if rng.random() >= self.p:
+            return view
+        side, share = int(rng.integers(4)), float(rng.uniform(*self.share))
+        axis, sign = side % 2, 1 if side < 2 else -1
+        size = view.box[2 + axis] - view.box[axis]
+        reach = (view.window_size[axis] * view.pad - size) / 2 + share * size
+        move = np.zeros(4)
+        move[axis::2] = sign * reach
+        return replace(view, box=view.box + move)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -380,14 +416,21 @@ NOTHING = Augmentation()
 """No augmentation: what evaluation uses."""
 
 
-def family() -> Augmentation:
+def family(*, published_halves: bool = False) -> Augmentation:
     """The augmentation of the DCPose family, with an even choice of body halves.
 
+    Args:
+        published_halves: Choose the upper half as often as the published code does, 0.69, which
+            looks like a slip.
+
     Source:
-        Scale 0.65..1.35, rotation +-90 degrees with probability 0.6, half body 0.3, flip 0.5;
-        no photometric part.
+        Scale 0.65..1.35, rotation +-90 degrees with probability 0.6, half body 0.3 if more than
+        eight joints are visible, flip 0.5; no photometric part. The half's box is enlarged by 1.5,
+        which is 1.2 here and 1.25 by the view. Halves of fewer than two joints, at which the
+        published code fails, are given up.
     """
-    return Augmentation(geometric=(HalfBody(), Scale(), Rotate(), Flip()))
+    upper_p = UPPER_P_OF_NORMAL_DRAW if published_halves else 0.5
+    return Augmentation((HalfBody(upper_p=upper_p, least=2), Scale(), Rotate(), Flip()))
 
 
 def strong() -> Augmentation:

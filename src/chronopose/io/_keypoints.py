@@ -26,7 +26,8 @@ def person_category(content: object, path: str | Path) -> tuple[tuple[str, ...],
     Raises:
         FormatError: there is no such category, or its names are no texts.
     """
-    for at, category in enumerate(records(field(content, "categories", str(path)), "categories")):
+    listed = field(content, "categories", str(path))
+    for at, category in enumerate(records(listed, f"{path}: categories")):
         where = f"{path}: categories[{at}]"
         if isinstance(category, Mapping) and "keypoints" in category:
             joints = records(category["keypoints"], f"{where}.keypoints")
@@ -60,7 +61,9 @@ def skeleton_of(joints: Sequence[str], limbs: Sequence[Any], path: str | Path) -
     try:
         return Skeleton("custom", tuple(joints), pairs)
     except ChronoposeError as error:
-        raise FormatError(f"{path}: its joints form no skeleton. {error}") from error
+        raise FormatError(
+            f"{path}: the keypoints of its category form no skeleton. {error}"
+        ) from error
 
 
 def category(skeleton: Skeleton, names: Sequence[str] | None = None) -> dict[str, Any]:
@@ -90,8 +93,9 @@ def coco_visibility(code: NDArray[np.float64], where: str) -> NDArray[np.int8]:
     Raises:
         FormatError: a code is something else.
     """
-    if not np.isin(code, (0, 1, 2)).all():
-        bad = code[~np.isin(code, (0, 1, 2))][0]
+    wrong = (code != 0) & (code != 1) & (code != 2)
+    if wrong.any():
+        bad = code[wrong][0]
         raise FormatError(
             f"{where} has the visibility {bad:g}; it is 0 (not labelled), 1 (not visible) or 2 "
             f"(visible). Scores belong into a file of results."

@@ -25,6 +25,7 @@ from chronopose.io.atomic import PendingFile, write_failure
 LARGEST_PX = 1e6
 """No coordinate is larger: a picture of a million pixels across is a damaged number."""
 
+_PLAIN = {int, float}
 ABSENT, OCCLUDED, VISIBLE = Visibility.ABSENT, Visibility.OCCLUDED, Visibility.VISIBLE
 
 
@@ -130,21 +131,23 @@ def pixels(value: object, count: int, where: str) -> NDArray[np.float64]:
         FormatError: it is no list of that many finite numbers, or one is beyond
             :data:`LARGEST_PX`.
     """
-    if not isinstance(value, list) or len(value) != count or not _plain(value):
-        numbers(value, count, where)
-    assert isinstance(value, list)
-    found = np.array(value, np.float64)
-    beyond = np.flatnonzero(~(np.abs(found) <= LARGEST_PX))
-    if len(beyond):
+    if (
+        not isinstance(value, list)
+        or len(value) != count
+        or not _PLAIN.issuperset(map(type, value))
+    ):
+        value = numbers(value, count, where)
+    try:
+        found = np.array(value, np.float64)
+    except OverflowError:
+        found = np.array(numbers(value, count, where))
+    if not (np.abs(found) <= LARGEST_PX).all():
+        bad = found[~(np.abs(found) <= LARGEST_PX)][0]
         raise FormatError(
-            f"{where} holds {value[beyond[0]]!r}, which is no place in a picture: coordinates are "
-            f"finite and below {LARGEST_PX:g} pixels."
+            f"{where} holds {bad:g}, which is no place in a picture: coordinates are finite "
+            f"numbers below {LARGEST_PX:g} pixels."
         )
     return found
-
-
-def _plain(values: list[Any]) -> bool:
-    return {type(v) for v in values} <= {int, float} and all(abs(v) < 1e300 for v in values)
 
 
 def pixel(value: object, where: str) -> float:
@@ -160,6 +163,12 @@ def box_xywh(value: object, where: str) -> list[float]:
     """
     left, top, width, height = pixels(value, 4, where).tolist()
     return box_xyxy([left, top, left + width, top + height], where)
+
+
+def optional_box(record: Mapping[str, Any], name: str, where: str) -> list[float] | None:
+    """The field as :func:`box_xywh`; None where it is missing, null or an empty list."""
+    value = record.get(name)
+    return None if value is None or value == [] else box_xywh(value, f"{where}.{name}")
 
 
 def box_xyxy(value: Sequence[float], where: str) -> list[float]:
@@ -330,6 +339,20 @@ def single(sequences: Iterable[LabelledSequence], path: str | Path) -> LabelledS
             f"Cannot write {path}: a file of this format holds one sequence; got {len(given)}."
         )
     return given[0]
+
+
+def only_person(frame: LabelledFrame, path: str | Path) -> NDArray[np.int8]:
+    """``(K,)`` visibility of the only person of a frame, for a format that has no more.
+
+    Raises:
+        FormatError: there is nobody, or there are several.
+    """
+    if len(frame) != 1:
+        raise FormatError(
+            f"Cannot write {path}: {frame.name} has {len(frame)} people, and the format holds one "
+            f"in each picture."
+        )
+    return frame.visibility[0]
 
 
 def file_for(sequence: LabelledSequence, folder: Path, suffix: str) -> Path:

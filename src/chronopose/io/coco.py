@@ -102,9 +102,9 @@ class CocoSink(FileSink):
         self._images = tempfile.TemporaryFile(  # noqa: SIM115
             "w+", dir=temporary.parent, encoding="utf-8"
         )
-        skeleton = self._facts.skeleton
+        person = _text(category(self._facts.skeleton))
         about = {"description": f"Human poses in {self._facts.info.source}"}
-        self._file.write(f'{{"info": {_text(about)},\n"categories": [{_text(category(skeleton))}],\n')
+        self._file.write(f'{{"info": {_text(about)},\n"categories": [{person}],\n')
         self._file.write('"annotations": [')
 
     def _add(self, frame: FramePoses) -> None:

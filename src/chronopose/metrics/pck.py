@@ -18,7 +18,7 @@ LIMB_JOINTS: tuple[str, ...] = (
     "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist",
     "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle",
 )  # fmt: skip
-"""The 12 joints of arms and legs, which every skeleton of the registry has."""
+"""The 12 joints of arms and legs, which every skeleton of a whole body has."""
 
 Array = NDArray[np.floating]
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from chronopose.data.clips import ClipSource
+from chronopose.data.datasets._find import find_dataset
 from chronopose.data.datasets.lspet import LSPET, CameraMotion
 from chronopose.data.datasets.procedural import ProceduralClips
 from chronopose.data.sampling import Mixture
@@ -94,6 +95,49 @@ class ProceduralSpec:
         return ProceduralClips(
             self.count, self.seed, frames=self.frames, size=self.size, skeleton=self.skeleton,
             motions=self.motions, cache=places.cache if self.cached else None,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledSpec:
+    """People of a data set of the registry; see :mod:`chronopose.data.datasets`.
+
+    Args:
+        dataset: Its name, as ``chronopose data list`` prints it.
+        split: One of its splits; empty for the one that papers report.
+        frames: Length of a clip, odd; None for the rule's own, 1 for the key frame alone.
+        neighbours: Name of a neighbour rule; None for the set's usual one.
+        training: Draw neighbours and runs where the rule or the windows do.
+        skeleton: Registry name of the joints of the samples; None for the set's own.
+        windows: ``"key"``, or ``"run"`` for runs of neighbouring frames.
+        options: Further fields of the set's class, e.g. ``{"fold": 2}``.
+    """
+
+    dataset: str
+    split: str = ""
+    frames: int | None = None
+    neighbours: str | None = None
+    training: bool = False
+    skeleton: str | None = None
+    windows: Literal["key", "run"] = "key"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def build(self, places: Places) -> ClipSource:
+        """Open the data.
+
+        Raises:
+            UsageError: no data folder was given, or there is no such set, split, rule or option.
+            FormatError: the folder does not hold the labels.
+        """
+        if places.data is None:
+            raise UsageError(
+                f"This recipe needs the data set {self.dataset!r}: give its folder with --data. "
+                f"'chronopose data check {self.dataset} --root DIR' says what it should hold."
+            )
+        data = find_dataset(self.dataset, places.data, self.split, **self.options)
+        return data.clips(
+            frames=self.frames, neighbours=self.neighbours, training=self.training,
+            skeleton=self.skeleton, windows=self.windows,
         )  # fmt: skip
 
 

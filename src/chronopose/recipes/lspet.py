@@ -10,7 +10,7 @@ LSPET_TERMS = (
     "Trained on Leeds Sports Pose Extended, which is for research use; check its terms before any "
     "other use of these weights."
 )
-CROP = (128, 160)
+CROP = (160, 192)
 """Width and height of the crops of the light networks; the pictures hardly have more pixels."""
 _TRAIN = MixtureSpec(
     parts=(LSPETSpec(split="train"), ProceduralSpec(count=1500, size=(192, 192))), shares=(17, 3)
@@ -41,7 +41,8 @@ def simple_baseline_lite() -> Recipe:
         settings=TrainSettings(
             phases=(
                 Phase(steps=24_000, crop_size=(96, 128), lr=(2e-3, 2e-3), sigma=1.5),
-                Phase(steps=12_000, crop_size=CROP, lr=(2e-3, 0.0), sigma=2.0),
+                Phase(steps=10_000, crop_size=(128, 160), lr=(2e-3, 5e-4), sigma=2.0),
+                Phase(steps=2_000, crop_size=CROP, lr=(5e-4, 0.0), sigma=2.0),
             ),
             flip_test=True,
         ),
@@ -72,7 +73,8 @@ def simple_baseline_lite_muon() -> Recipe:
         settings=TrainSettings(
             phases=(
                 Phase(steps=6_000, crop_size=(96, 128), batch_size=64, lr=(2e-3, 2e-3), sigma=1.5),
-                Phase(steps=8_500, crop_size=CROP, batch_size=48, lr=(1.6e-3, 0.0)),
+                Phase(steps=8_000, crop_size=(128, 160), batch_size=48, lr=(1.6e-3, 0.0)),
+                Phase(steps=1_000, crop_size=CROP, batch_size=40, lr=(5e-4, 0.0)),
             ),
             optimiser="muon",
             val_every=750,

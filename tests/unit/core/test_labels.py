@@ -87,6 +87,11 @@ def test_select_keeps_all_columns_of_a_person() -> None:
     assert (one.ids.tolist(), one.area.tolist(), one.crowd.tolist()) == ([9], [20.0], [True])
 
 
+def test_what_a_format_says_of_each_person_is_selected_too() -> None:
+    picked = frame(extra={"people": ["a", "b"], "split": "val"}).select(np.array([False, True]))
+    assert picked.extra == {"people": ["b"], "split": "val"}
+
+
 def test_people_without_an_id_get_numbers_that_nobody_has() -> None:
     assert sorted(frame(3, ids=[NO_ID, 0, NO_ID]).to_poses().ids.tolist()) == [0, 1, 2]
 

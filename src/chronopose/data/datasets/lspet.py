@@ -26,6 +26,7 @@ from chronopose.core.skeletons import get_skeleton
 from chronopose.data.clips import Sample
 from chronopose.data.store import PixelStore
 from chronopose.errors import FormatError
+from chronopose.io.lsp import check_third, joint_table
 
 SPLITS = {"train": (0, 8500), "val": (8500, 9000)}
 DEFAULT_CACHE = Path("runs") / "cache"
@@ -186,19 +187,18 @@ def _with_pictures(digest: str, folder: Path) -> str:
 
 def _read_labels(path: Path) -> tuple[NDArray[np.float64], str]:
     """``(N, 14, 3)`` labels and the file's sha256."""
-    from scipy.io import loadmat
-
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        labels = loadmat(path)["joints"]
-    except (OSError, KeyError, ValueError, NotImplementedError) as error:
+        labels, layout = joint_table(path)
+    except (OSError, FormatError) as error:
         raise FormatError(
             f"{path.parent} is not LSPET: joints.mat with an array 'joints' could not be read "
             f"({error}). Give the folder that holds joints.mat and images/."
         ) from error
-    if labels.ndim != 3 or labels.shape[:2] != (14, 3) or labels.shape[2] < SPLITS["val"][1]:
+    if layout != "lspet" or len(labels) < SPLITS["val"][1]:
         raise FormatError(
             f"joints.mat of LSPET must be (14, 3, N) with N of at least {SPLITS['val'][1]}; got "
-            f"{labels.shape}."
+            f"{len(labels)} pictures in the layout of {layout.upper()}."
         )
-    return labels.transpose(2, 0, 1), digest
+    check_third(labels, layout, path)
+    return labels, digest
