@@ -7,6 +7,7 @@ Every file of this folder without a leading underscore (but this one) is a verb.
 
 from __future__ import annotations
 
+import argparse
 import difflib
 import importlib
 import pkgutil
@@ -16,12 +17,16 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
 from chronopose import __version__
 from chronopose.errors import ChronoposeError
 
 INTERRUPTED = 130
+
+
+class _Help(argparse.RawDescriptionHelpFormatter, DefaultHelpFormatter):
+    """Keeps the lines of a verb's description, which hold examples."""
 
 
 class _Parser(ArgumentParser):
@@ -58,11 +63,14 @@ def build_parser(verbs: dict[str, ModuleType]) -> ArgumentParser:
         description="Human pose in video: a video goes in, tracked poses come out.",
         version=f"chronopose {__version__}",
         allow_abbrev=False,
+        formatter_class=_Help,  # also that of every verb
     )
     sub = parser.add_subcommands(dest="verb", metavar="VERB", title="verbs")
     for name, module in verbs.items():
         verb = _Parser(
-            description=module.__doc__, allow_abbrev=False, print_config="--print-config"
+            description=module.__doc__,
+            allow_abbrev=False,
+            print_config="--print-config",
         )
         verb.add_argument("--config", action="config", metavar="FILE", help="YAML file with flags")
         module.add_arguments(verb)

@@ -58,6 +58,7 @@ class ForeignSink(FileSink):
         self._index, self._time_s = array("q"), array("d")
         self._people = self._hidden = self._nobody = False
         self._dropped: tuple[str, ...] = ()
+        self._made: tuple[str, ...] = ()
         self._target = target if target and target.joints != skeleton.joints else None
         if self._target is not None:
             plan = skeleton.map_to(self._target)
@@ -66,7 +67,7 @@ class ForeignSink(FileSink):
                     f"{skeleton.name!r} has no joint of {self._target.name}. Write it with "
                     f"joints='native'."
                 )
-            self._dropped = plan.dropped
+            self._dropped, self._made = plan.dropped, plan.approximated
         super().__init__(path, FileFacts(info, skeleton, history, space))
 
     def write(self, frame: FramePoses) -> None:
@@ -90,6 +91,8 @@ class ForeignSink(FileSink):
         was_open = self._open
         super().close(complete)
         lost = self._lost(complete) if was_open else []
+        if was_open and self._made:
+            tell(f"{self.path}: {', '.join(self._made)} are made from other joints.")
         if lost:
             tell(
                 f"{self.path}: {self.tool} files cannot hold {'; '.join(lost)}. Keep the poses as "

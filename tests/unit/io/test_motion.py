@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from motion_trees import numbered, save_pickle
+from motion_trees import BYTES, numbered, save_pickle
 from pose_damage import assert_refused
 
 from chronopose.core.skeletons import H36M17, MPI_INF_3DHP17
@@ -81,6 +81,9 @@ PICTURES: dict[str, dict[str, Any]] = {
     "a scale too many": {"scale": np.ones(3)},
     "a centre NaN": {"center": np.full((2, 2), np.nan)},
     "a joint NaN": {"S": numbered(2, 17, 4) * np.nan},
+    "joints as text": {"part": np.full((2, 17, 3), "x")},
+    "a picture too few in 3D": {"S": numbered(1, 17, 4)},
+    "a list of dicts": {"part": np.array([{"x": 1}, {"y": 2}])},
 }
 
 
@@ -89,6 +92,25 @@ def test_other_pictures_are_refused(tmp_path: Path, fields: dict[str, Any]) -> N
     path = tmp_path / "d.npz"
     np.savez(path, **arrays(**fields))
     assert_refused(lambda: read_pictures_3d(path, H36M17), path)
+
+
+@pytest.mark.parametrize("damage", BYTES.values(), ids=BYTES)
+def test_damaged_pictures_are_refused(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "d.npz"
+    np.savez_compressed(path, **arrays())
+    path.write_bytes(damage(path.read_bytes()))
+    assert_refused(lambda: read_pictures_3d(path, H36M17), path)
+
+
+# A pickle has no check sum: a changed byte inside an array is another number.
+CUTS = {n: c for n, c in BYTES.items() if n != "a byte in the middle"}
+
+
+@pytest.mark.parametrize("damage", CUTS.values(), ids=CUTS)
+def test_damaged_cameras_are_refused(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    path = save_pickle(tmp_path / "cameras.pkl", {("S1", "54138969"): camera()})
+    path.write_bytes(damage(path.read_bytes()))
+    assert_refused(lambda: read_cameras(path), path)
 
 
 def test_a_motion_must_fit_its_skeleton() -> None:

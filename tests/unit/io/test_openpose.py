@@ -103,6 +103,14 @@ def test_joints_are_converted_by_name_and_the_rest_is_told(tmp_path: Path) -> No
     assert np.isnan(after.person(3).poses.xy[:, BODY25.index("left_heel")]).all()
 
 
+def test_joints_that_are_made_from_others_are_told(tmp_path: Path) -> None:
+    with pytest.warns(FormatLoss, match="neck, pelvis are made from other joints"):
+        write_poses(poses(skeleton=COCO17), tmp_path / "out_openpose")
+    after = read_poses(tmp_path / "out_openpose", fps=25.0)
+    # The shoulders, joints 5 and 6 of person 3, are at x 350 and 360.
+    assert after.person(3).poses.xy[0, BODY25.index("neck"), 0] == 355.0
+
+
 def test_a_skeleton_without_a_common_joint_is_refused(tmp_path: Path) -> None:
     hands = type(BODY)("hands", ("left_thumb", "right_thumb"))
     with pytest.raises(SkeletonMismatch, match="no joint of body25"):

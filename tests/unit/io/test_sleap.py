@@ -127,7 +127,7 @@ DAMAGE: dict[str, Callable[[Any], None]] = {
     "no tracks": drop("tracks"),
     "no nodes": drop("node_names"),
     "no track names": drop("track_names"),
-    "tracks a group": lambda f: f.move("tracks", "tracks/inside"),
+    "tracks a group": lambda f: f.move("tracks", "apart") or f.create_group("tracks"),
     "tracks as text": put("tracks", np.full((2, 2, 3, 4), b"x")),
     "tracks with three axes": put("tracks", np.ones((2, 2, 3))),
     "tracks in 3D": put("tracks", np.ones((2, 3, 3, 4))),

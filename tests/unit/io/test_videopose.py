@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from motion_trees import SIDES, numbered, save_npz
+from motion_trees import BYTES, SIDES, numbered, save_npz
 from pose_damage import assert_refused, poses
 
 from chronopose.core.skeletons import COCO17
@@ -115,4 +115,11 @@ CONTENT: dict[str, Callable[[], dict[str, Any]]] = {
 @pytest.mark.parametrize("content", CONTENT.values(), ids=CONTENT)
 def test_other_contents_are_refused(tmp_path: Path, content: Callable[[], Any]) -> None:
     path = save_npz(tmp_path / "d.npz", **content())
+    assert_refused(lambda: read_custom_video(path), path)
+
+
+@pytest.mark.parametrize("damage", BYTES.values(), ids=BYTES)
+def test_damaged_files_are_refused(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    path = save_npz(tmp_path / "d.npz", positions_2d=tree(), metadata=FACTS)
+    path.write_bytes(damage(path.read_bytes()))
     assert_refused(lambda: read_custom_video(path), path)
