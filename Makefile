@@ -34,7 +34,8 @@ docs: .venv/.stamp ## build the documentation into site
 
 constraints: .venv/.stamp ## pin the newest versions that fit pyproject.toml
 	@set -e; uv=$$($(FIND_UV)); new=$$(mktemp); \
-	"$$uv" pip compile --quiet --universal --python-version 3.11 --all-extras --no-header \
+	"$$uv" pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 \
+	    --all-extras --no-header \
 	    --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml > "$$new"; \
 	{ echo "# Versions that the tests pass with, for every extra. Written by 'make constraints'."; \
 	  cat "$$new"; } > constraints.txt; rm -f "$$new"
