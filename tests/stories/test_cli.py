@@ -170,3 +170,28 @@ def test_the_installed_program_answers_help_without_starting_torch() -> None:
            "except SystemExit: print('torch' in sys.modules)"  # fmt: skip
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip().endswith("False")
+
+
+def test_settings_of_a_recipe_are_changed_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["train", "simple_baseline_lite", "--print-recipe", "--set"]
+    assert main([*command, "phases.0.lr=[7e-4, 0]", "model.decoder=dark", "seed=5"]) == 0
+    told = capsys.readouterr().out
+    assert "- 0.0007\n" in told
+    assert "decoder: dark" in told
+    assert "seed: 5" in told
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("phases.0.lr=fast", "cannot take lr = 'fast'"),
+        ("phases.9.lr=[1, 0]", "no phase '9'"),
+        ("sede=3", "Did you mean 'seed'"),
+        ("seed", "NAME=VALUE"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], change: str, message: str
+) -> None:
+    assert main(["train", "simple_baseline_lite", "--print-recipe", "--set", change]) == 2
+    assert message in capsys.readouterr().err

@@ -110,7 +110,7 @@ def apply_changes(recipe: Recipe, changes: list[str]) -> Recipe:
     """A copy of a recipe with ``NAME=VALUE`` changes applied.
 
     ``model.X`` leads into the model's Config, ``phases.N.X`` into the N-th phase, any other name
-    into the training settings. Values are read as YAML.
+    into the training settings. Values are JSON, else YAML, for which 7e-4 would be a word.
 
     Raises:
         UsageError: a change has no ``=``, or there is no such setting.
@@ -137,6 +137,9 @@ def apply_changes(recipe: Recipe, changes: list[str]) -> Recipe:
 
 
 def _split(change: str) -> tuple[str, Any]:
+    import json
+    from contextlib import suppress
+
     import yaml
 
     from chronopose.errors import UsageError
@@ -144,6 +147,8 @@ def _split(change: str) -> tuple[str, Any]:
     name, equals, text = change.partition("=")
     if not equals or not name:
         raise UsageError(f"--set takes NAME=VALUE; got {change!r}, e.g. --set seed=3.")
+    with suppress(ValueError):
+        return name.strip(), json.loads(text)
     try:
         return name.strip(), yaml.safe_load(text)
     except yaml.YAMLError as error:

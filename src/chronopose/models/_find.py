@@ -137,7 +137,14 @@ def override(config: Any, changes: Mapping[str, Any]) -> Any:
             own[head] = tuple(value) if isinstance(value, list) else value
     for head, inner in nested.items():
         own[head] = override(own.get(head, getattr(config, head)), inner)
-    return replace(config, **own) if own else config
+    try:
+        return replace(config, **own) if own else config
+    except TypeError as error:
+        values = ", ".join(f"{k} = {v!r}" for k, v in own.items())
+        raise UsageError(
+            f"{type(config).__name__} cannot take {values}: {error}. Give values of the same kind "
+            f"as the ones they replace."
+        ) from error
 
 
 def config_of(name: str, preset: str) -> Any:
