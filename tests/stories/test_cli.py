@@ -161,6 +161,7 @@ def test_models_lists_presets_and_the_shipped_cards(capsys: pytest.CaptureFixtur
     told = capsys.readouterr().out
     assert "hrnet_w48" in told
     assert "simple_baseline:lite@real" in told
+    assert "tdmi:lite@real" in told
     assert main(["models", "simple_baseline:lite"]) == 0
     assert "terms" in capsys.readouterr().out
 
