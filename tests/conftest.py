@@ -14,9 +14,11 @@ REPO_ROOT = Path(__file__).resolve().parents[1]
 MAX_THREADS = 2
 
 # Read by torch and numpy when they start, and inherited by the commands that tests run.
+_limit = MAX_THREADS
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     _asked = os.environ.get(_name, "")
-    os.environ[_name] = str(min(MAX_THREADS, int(_asked) if _asked.isdigit() else MAX_THREADS))
+    _limit = min(_limit, int(_asked) if _asked.isdigit() else _limit)
+    os.environ[_name] = str(_limit)
 
 
 @pytest.fixture(scope="session")

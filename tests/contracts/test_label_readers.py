@@ -20,7 +20,7 @@ from chronopose.core.labels import LabelledFrame, LabelledSequence
 from chronopose.core.skeletons import get_skeleton
 from chronopose.errors import ChronoposeError
 from chronopose.io._mat import struct_array
-from chronopose.io.boxes import read_image_boxes
+from chronopose.io.detections import read_detections
 from chronopose.io.jhmdb import read_jhmdb_split
 from chronopose.io.labels import LABEL_FORMATS, read_labels, write_labels
 
@@ -247,7 +247,7 @@ CASES: dict[str, Case] = dict(
         door("mpii_hrnet", "a.json", lambda: people("mpii16", "{}.jpg"), json=HRNET),
         (
             "image boxes",
-            Case("a.json", image_boxes, read_image_boxes, json=BOXES),
+            Case("a.json", image_boxes, read_detections, json=BOXES),
         ),
         (
             "hieve_frames json",

@@ -10,8 +10,19 @@ import numpy as np
 import pytest
 
 from chronopose.cli.main import main
-from chronopose.core import LabelledFrame, LabelledSequence, VideoInfo, get_skeleton
+from chronopose.core import (
+    Boxes,
+    FramePoses,
+    LabelledFrame,
+    LabelledSequence,
+    Poses,
+    VideoInfo,
+    VideoPoses,
+    get_skeleton,
+)
 from chronopose.io.labels import write_labels
+from chronopose.io.motion import Motion3D
+from chronopose.io.performances import write_motions
 from chronopose.io.poses import write_poses
 
 SLOT = get_skeleton("posetrack17slot")
@@ -118,10 +129,71 @@ def test_temporal_quality_needs_no_labels(
     assert json.loads((tmp_path / "j.json").read_text())["metric"] == "temporal"
 
 
+@pytest.fixture
+def performances(tmp_path: Path) -> tuple[Path, Path]:
+    """Two actions of Human3.6M in its published file, and predictions with a head 34 mm off."""
+    rng = np.random.default_rng(0)
+    truth = {n: rng.normal(0, 0.3, (4, 17, 3)).astype(np.float32) for n in ("Eating 1", "Photo")}
+    tree = {"S9": truth, "S1": {"Eating 1": truth["Photo"]}}
+    np.savez(tmp_path / "data_3d_h36m.npz", positions_3d=np.array(tree, object))
+    found = []
+    for name, xyz in truth.items():
+        moved = 1000 * xyz
+        moved[:, 10, 0] += 34
+        found.append(Motion3D("S9", name, moved, get_skeleton("h36m17"), "mm", "world", 50.0))
+    write_motions(found, tmp_path / "mine.npz")
+    return tmp_path / "data_3d_h36m.npz", tmp_path / "mine.npz"
+
+
+def test_joints_in_space_get_a_row_for_each_action(
+    performances: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels, mine = map(str, performances)
+    command = ["score", mine, "--against", labels, "--metric", "mpjpe"]
+    assert main([*command, "--option", "subjects=S9", "--json", str(tmp_path / "j")]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[2].split() == ["MPJPE", "P-MPJPE", "N-MPJPE", "MPJVE"]
+    assert [line.split()[:2] for line in said[3:6]] == [  # 34 mm of one joint in 17
+        ["Eating", "2.00"], ["Photo", "2.00"], ["mean", "2.00"],
+    ]  # fmt: skip
+    told = json.loads((tmp_path / "j").read_text())
+    assert told["result"]["mean"]["MPJPE"] == pytest.approx(2.0, abs=1e-4)
+    assert told["options"] == {"subjects": "S9"}
+    assert [r["name"] for r in told["sequences"]] == ["S9 Eating 1", "S9 Photo"]
+    assert main(command) != 0
+    assert "'S1 Eating 1'" in capsys.readouterr().err  # the labels have people without predictions
+
+
+def test_poses_in_space_of_a_video_are_scored_against_each_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    joints = get_skeleton("mpi_inf_3dhp17")
+
+    def video(name: str, wrist_mm: float) -> str:
+        xyz = np.random.default_rng(0).normal(0, 300, (1, 17, 3)).round()
+        xyz[:, joints.index("left_wrist"), 0] += wrist_mm
+        boxes = Boxes(np.zeros((1, 4)), np.ones(1))
+        poses = Poses(xyz, np.ones((1, 17)), joints, "camera_mm")
+        frames = [FramePoses(i, i / 25, np.array([1]), boxes, poses) for i in range(3)]
+        info = VideoInfo("walk.mp4", (640, 480), rate_hz=25.0)
+        write_poses(VideoPoses.from_frames(info, joints, frames), tmp_path / name)
+        return str(tmp_path / name)
+
+    command = ["score", video("mine.parquet", 150), "--against", video("truth.parquet", 0)]
+    assert main([*command, "--metric", "pck3d"]) == 0
+    said = capsys.readouterr().out
+    assert "92.9" in said  # one of 14 joints is 150 mm off, and the bound itself is a miss
+    assert main([*command, "--metric", "pck3d", "--compat", "fixed"]) == 2
+    assert "no option 'compat'" in capsys.readouterr().err
+
+
 def test_the_metrics_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["score", "--list"]) == 0
     said = capsys.readouterr().out
-    assert all(name in said for name in ("posetrack-ap", "keypoint-hota", "oks", "temporal"))
+    assert all(
+        name in said
+        for name in ("posetrack-ap", "keypoint-hota", "oks", "temporal", "mpjpe", "pck3d")
+    )
 
 
 @pytest.mark.parametrize(

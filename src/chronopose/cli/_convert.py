@@ -8,11 +8,11 @@ from pathlib import Path
 
 from chronopose.core.labels import LabelledSequence
 from chronopose.core.skeleton import Skeleton
+from chronopose.core.skeletons import get_skeleton
 from chronopose.core.tracks import VideoPoses
 from chronopose.core.video import VideoInfo
 from chronopose.errors import ChronoposeError, FormatError, SkeletonMismatch, UsageError
 from chronopose.io._foreign import tell
-from chronopose.io._layouts import known_skeletons
 from chronopose.io._sniff import sniff
 from chronopose.io.labels import LABEL_FORMATS, read_labels, sniff_labels, write_labels
 from chronopose.io.poses import FORMATS, find_format, read_poses, write_poses
@@ -102,14 +102,7 @@ def _target(request: Request) -> _Named:
 
 
 def _skeleton(name: str | None) -> Skeleton | None:
-    if name is None:
-        return None
-    known = known_skeletons()
-    if name not in known:
-        raise SkeletonMismatch(
-            f"There is no skeleton {name!r}. The skeletons are: {', '.join(known)}."
-        )
-    return known[name]
+    return None if name is None else get_skeleton(name)
 
 
 def _read(request: Request) -> VideoPoses | list[LabelledSequence]:

@@ -4,7 +4,8 @@ Data: procedural (500 generated clips, nothing to download), lspet:DIR (validati
 of Leeds Sports Pose Extended), or NAME:DIR of any set that 'chronopose data list' prints, in the
 split that papers report; its joints are converted to the model's by name. People come with the
 boxes of their labels, so the number says how good the pose network is, not how good a detector is;
---boxes takes a detector's instead.
+--boxes takes a detector's instead, and the people in them get their ids from our tracker, so that
+MOTA, HOTA and IDF1 can be scored.
 
 Without further flags the score is PCK of arms and legs, which every set has. --metric official
 predicts every frame of the set in its own joints and scores that as its papers do; --submission
@@ -37,6 +38,7 @@ def add_arguments(parser: Any) -> None:
     add("--limit-batches", default=None, type=int | None, metavar="N", help="stop early")
     add("--split", default="", metavar="NAME", help="split of a data set (default: as papers do)")
     add("--boxes", default=None, type=str | None, metavar="FILE", help="detected boxes to use")
+    add("--no-link", default=False, action="store_true", help="no ids for people of --boxes")
     add(
         "--metric",
         default=None,
@@ -96,6 +98,7 @@ def _official(options: Any) -> int:
     from chronopose.errors import UsageError
     from chronopose.io.atomic import write_json
     from chronopose.io.labels import write_labels
+    from chronopose.pipeline.link import link_people
 
     kind, _, folder = options.data.partition(":")
     if not folder:
@@ -113,10 +116,13 @@ def _official(options: Any) -> int:
     if options.submission is not None and not data.SUBMISSION:
         raise UsageError(f"Nobody has defined a form of submissions for {kind}; score it here.")
     model = zoo.load(options.model, weights=options.weights, device=pick_device(options.device))
+    linked = options.boxes is not None and not options.no_link
     found = predict_set(
-        model, data, boxes=options.boxes, flip_test=options.flip_test, batch_size=options.batch
-    )
+        model, data, boxes=options.boxes, link=link_people if linked else None,
+        flip_test=options.flip_test, batch_size=options.batch,
+    )  # fmt: skip
     boxes = f"boxes of {options.boxes}" if options.boxes else "boxes of the labels"
+    boxes += " linked by our tracker" if linked else ""
     flip = "with" if options.flip_test else "without"
     print(f"{options.model} on {kind} {data.split}, {boxes}, {flip} flip test")
     with tempfile.TemporaryDirectory() as scratch:
@@ -134,7 +140,7 @@ def _official(options: Any) -> int:
     print(result.table)
     if options.json is not None:
         facts = {"model": options.model, "data": options.data, "split": data.split,
-                 "boxes": options.boxes, "flip_test": options.flip_test,
+                 "boxes": options.boxes, "linked": linked, "flip_test": options.flip_test,
                  "fingerprint": data.fingerprint(), "options": settings}  # fmt: skip
         write_json(options.json, {**facts, **result.as_json()})
     return 0

@@ -2,11 +2,15 @@
 
 Predictions and labels are files or folders in any format that chronopose reads, in the same or in
 another skeleton: joints are found by name. --metric temporal needs no labels: it looks for jitter,
-gaps and exchanged sides in the predictions themselves.
+gaps and exchanged sides in the predictions themselves. The 3D metrics (mpjpe, p-mpjpe, n-mpjpe,
+mpjve, pck3d, auc3d) take joints in space: our .npz, .parquet or other poses in 3D, and the files of
+Human3.6M, HumanEva and MPI-INF-3DHP; names, units, joints and frames must fit.
 
   chronopose score results/ --against posetrack/val --metric posetrack-ap
   chronopose score poses.parquet --against labels.json --metric oks --json oks.json
   chronopose score poses.parquet --metric temporal
+  chronopose score mine.npz --against data_3d_h36m.npz --metric mpjpe \
+      --option subjects=S9,S11 cameras=cameras.pkl
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from chronopose.core.labels import LabelledSequence
+    from chronopose.engine.score import Score
 
 HELP = "score predictions against labels"
 WITHOUT_LABELS = "temporal"
@@ -42,7 +47,8 @@ def add_arguments(parser: Any) -> None:
         nargs="+",
         type=str,
         metavar="NAME=VALUE",
-        help="further options of the metric, e.g. threshold=0.1 normalise=bbox alpha_mode=tight",
+        help="further options of the metric, e.g. threshold=0.1 normalise=bbox alpha_mode=tight; "
+        "of 3D metrics also subjects=S9,S11 and cameras=FILE",
     )
     add("--format", default=None, type=str | None, metavar="NAME", help="format of predictions")
     add("--label-format", default=None, type=str | None, metavar="NAME", help="format of labels")
@@ -57,12 +63,14 @@ def add_arguments(parser: Any) -> None:
 
 def run(options: Any) -> int:
     """Score and print."""
-    from chronopose.engine.score import METRICS, score
+    from chronopose.engine.score import METRICS, find_metric, score
+    from chronopose.engine.score_3d import METRICS_3D
     from chronopose.errors import UsageError
 
+    every = METRICS | METRICS_3D
     if options.list:
-        width = max(map(len, METRICS)) + 2
-        for name, metric in METRICS.items():
+        width = max(map(len, every)) + 2
+        for name, metric in every.items():
             extra = f" ({', '.join(metric.options)})" if metric.options else ""
             print(f"  {name:<{width}}{metric.told}{extra}")
         print(f"  {WITHOUT_LABELS:<{width}}jitter, gaps and exchanged sides; needs no labels")
@@ -71,12 +79,15 @@ def run(options: Any) -> int:
         raise UsageError("Which predictions? chronopose score PREDICTIONS --against LABELS.")
     if options.metric == WITHOUT_LABELS:
         return _temporal(options)
+    find_metric(options.metric, every)
     if options.against is None:
         raise UsageError(
             f"{options.metric} needs labels: give their file or folder with --against. Without "
             f"labels there is --metric {WITHOUT_LABELS}."
         )
     settings = _settings(options)
+    if options.metric in METRICS_3D:
+        return _tell(options, _in_space(options, dict(settings)), settings)
     as_poseval = options.metric.startswith("posetrack-") and options.compat in (None, "poseval")
     found = score(
         read_sequences(options.predictions, options.format, keep_dummies=as_poseval),
@@ -84,6 +95,27 @@ def run(options: Any) -> int:
         options.metric,
         **settings,
     )
+    return _tell(options, found, settings)
+
+
+def _in_space(options: Any, settings: dict[str, Any]) -> Score:
+    from chronopose.engine.score_3d import score_3d
+    from chronopose.io.motion import read_cameras
+    from chronopose.io.performances import read_motions
+
+    cameras = settings.pop("cameras", None)
+    subjects = str(settings.pop("subjects", ""))
+    return score_3d(
+        read_motions(options.predictions, options.format),
+        read_motions(options.against, options.label_format),
+        options.metric,
+        cameras=None if cameras is None else read_cameras(str(cameras)),
+        subjects=[s for s in subjects.split(",") if s],
+        **settings,
+    )
+
+
+def _tell(options: Any, found: Score, settings: dict[str, Any]) -> int:
     print(f"{options.predictions} against {options.against}")
     print(found.table)
     if options.json is not None:

@@ -235,12 +235,59 @@ UPPER7 = Skeleton(
 )  # fmt: skip
 """The upper-body video sets: BBC Pose, ChaLearn and Poses in the Wild."""
 
+_FEET = _sides(("*ankle", "*heel"), ("*ankle", "*big_toe"), ("*ankle", "*small_toe"))
+_FACE = _sides(("nose", "*eye"), ("*eye", "*ear"))
+_NECK_TO_SHOULDERS = _sides(("neck", "*shoulder"))
+_PELVIS = (("neck", "pelvis"), *_sides(("pelvis", "*hip")))
+
+COCO18 = Skeleton(
+    "coco18",
+    (
+        "nose", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder",
+        "left_elbow", "left_wrist", "right_hip", "right_knee", "right_ankle", "left_hip",
+        "left_knee", "left_ankle", "right_eye", "left_eye", "right_ear", "left_ear",
+    ),
+    (
+        ("nose", "neck"), *_FACE, *_NECK_TO_SHOULDERS, *_sides(("neck", "*hip")), *_ARMS, *_LEGS,
+    ),
+)  # fmt: skip
+"""OpenPose's COCO model, and the ``cmu`` and ``open`` variants of AlphaPose."""
+
+BODY25 = Skeleton(
+    "body25",
+    (
+        "nose", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder",
+        "left_elbow", "left_wrist", "pelvis", "right_hip", "right_knee", "right_ankle", "left_hip",
+        "left_knee", "left_ankle", "right_eye", "left_eye", "right_ear", "left_ear",
+        "left_big_toe", "left_small_toe", "left_heel", "right_big_toe", "right_small_toe",
+        "right_heel",
+    ),
+    (("nose", "neck"), *_FACE, *_NECK_TO_SHOULDERS, *_PELVIS, *_ARMS, *_LEGS, *_FEET),
+    aliases={"mid_hip": "pelvis"},
+)  # fmt: skip
+"""OpenPose's BODY_25; its MidHip is our pelvis."""
+
+HALPE26 = Skeleton(
+    "halpe26",
+    (
+        *COCO17.joints, "head_top", "neck", "pelvis", "left_big_toe", "right_big_toe",
+        "left_small_toe", "right_small_toe", "left_heel", "right_heel",
+    ),
+    (
+        ("head_top", "neck"), ("nose", "neck"), *_FACE, *_NECK_TO_SHOULDERS, *_PELVIS, *_ARMS,
+        *_LEGS, *_FEET,
+    ),
+    aliases={"head": "head_top", "hip": "pelvis"},
+)  # fmt: skip
+"""Halpe's body with feet: AlphaPose, and RTMPose in Sports2D and Pose2Sim."""
+
 SKELETONS: Mapping[str, Skeleton] = MappingProxyType(
     {
         s.name: s
         for s in (
             COCO17, POSETRACK15, POSETRACK15_POSEVAL, POSETRACK17SLOT, HIEVE14, MPII16, LSP14,
             PENN13, JHMDB15, CROWDPOSE14, FLIC11, UPPER7, H36M17, MPI_INF_3DHP17, HUMANEVA15,
+            COCO18, BODY25, HALPE26,
         )
     }
 )  # fmt: skip

@@ -62,6 +62,8 @@ class Origin:
     """Id of the person, ``NO_ID`` where there is none."""
     score: float
     """Confidence of the box: the detector's, 1 for a labelled one."""
+    box: tuple[float, float, float, float]
+    """Left, top, right, bottom in image pixels, before it is cut to the picture."""
 
 
 @dataclass(frozen=True)
@@ -225,13 +227,15 @@ class LabelledClips:
         frame = self._frames[window.frame]
         person, track, score = None, NO_ID, 1.0
         if self._detections is not None:
-            score = self._detections[window.start].score
+            score, box = self._detections[window.start].score, self._detections[window.start].box
         else:
             at = self._tracks[window.track][window.start] if window.track >= 0 else window.start
             person, track = int(self._row[at]), int(self._ids[at])
+            left, top, right, bottom = self._boxes[at].tolist()
+            box = (left, top, right, bottom)
         return Origin(
             sequence=frame.sequence, picture=frame.name, frame_index=frame.index,
-            image_id=frame.image_id, person=person, track_id=track, score=score,
+            image_id=frame.image_id, person=person, track_id=track, score=score, box=box,
         )  # fmt: skip
 
     def sample(self, index: int, rng: np.random.Generator) -> Sample:

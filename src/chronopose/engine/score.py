@@ -19,6 +19,7 @@ from chronopose.core.labels import LabelledFrame, LabelledSequence
 from chronopose.core.skeleton import Skeleton
 from chronopose.core.skeletons import POSETRACK15, POSETRACK15_POSEVAL
 from chronopose.errors import FormatError, UsageError
+from chronopose.metrics._people import match_frames
 from chronopose.metrics.hieve import HiEveAP, HiEveTracking
 from chronopose.metrics.hota import KeypointHOTA
 from chronopose.metrics.mpii import PCKh
@@ -51,7 +52,7 @@ class NamedMetric:
     """
 
     told: str
-    make: Callable[..., Metric]
+    make: Callable[..., Any]
     options: tuple[str, ...] = ()
 
 
@@ -176,21 +177,13 @@ def frames_by_key(
     Raises:
         FormatError: frames share no image id, name or number, or these are not unique.
     """
-    keys: tuple[Callable[[LabelledFrame], Any], ...] = (
-        lambda f: f.image_id,
-        lambda f: f.name or None,
-        lambda f: f.frame_index,
-    )
-    for key in keys:
-        places = {key(f): f for f in predictions.frames}
-        wanted = [key(f) for f in truth.frames]
-        whole = None not in places and None not in wanted
-        if whole and len(places) == len(predictions) and any(w in places for w in wanted):
-            return [places.get(w) for w in wanted]
-    raise FormatError(
-        f"No frame of the labels {truth.name!r} is among the {len(predictions)} of the predictions "
-        f"{predictions.name!r}: neither image ids nor names nor numbers agree."
-    )
+    places, _ = match_frames(truth, predictions)
+    if all(place is None for place in places):
+        raise FormatError(
+            f"No frame of the labels {truth.name!r} is among the {len(predictions)} of the "
+            f"predictions {predictions.name!r}: neither image ids nor names nor numbers agree."
+        )
+    return [None if place is None else predictions.frames[place] for place in places]
 
 
 def _posetrack(kind: Callable[..., Metric], rules: str) -> Callable[..., Metric]:
@@ -276,17 +269,29 @@ METRICS: dict[str, NamedMetric] = {
 """Name -> metric of labelled sequences."""
 
 
-def find_metric(name: str) -> NamedMetric:
+def find_metric(name: str, among: Mapping[str, NamedMetric] = METRICS) -> NamedMetric:
     """The metric called ``name``.
 
     Raises:
         UsageError: there is none; the message names the nearest one.
     """
-    if name in METRICS:
-        return METRICS[name]
-    near = get_close_matches(name, METRICS, n=1)
+    if name in among:
+        return among[name]
+    near = get_close_matches(name, among, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise UsageError(f"There is no metric {name!r}.{hint} Known: {', '.join(METRICS)}.")
+    raise UsageError(f"There is no metric {name!r}.{hint} Known: {', '.join(among)}.")
+
+
+def check_options(name: str, metric: NamedMetric, options: Mapping[str, Any]) -> None:
+    """Refuse options that the metric does not have.
+
+    Raises:
+        UsageError: there is one.
+    """
+    unknown = sorted(options.keys() - set(metric.options))
+    if unknown:
+        known = ", ".join(metric.options) or "none"
+        raise UsageError(f"{name} has no option {unknown[0]!r}; its options: {known}.")
 
 
 def score(
@@ -309,10 +314,7 @@ def score(
         SkeletonMismatch: the predictions lack the labels' joints.
     """
     named = find_metric(metric)
-    unknown = sorted(options.keys() - set(named.options))
-    if unknown:
-        known = ", ".join(named.options) or "none"
-        raise UsageError(f"{metric} has no option {unknown[0]!r}; its options: {known}.")
+    check_options(metric, named, options)
     if not truth:
         raise FormatError("There are no labels to score against.")
     pairs = pair_sequences(predictions, truth)

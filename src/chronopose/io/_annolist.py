@@ -7,7 +7,7 @@ a person mean differs between the formats, so they are called ``box`` here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from chronopose.io._labelled import (
     VISIBLE,
     Person,
     box_xyxy,
+    files_for,
     flag,
     integer,
     pixel,
@@ -233,6 +234,25 @@ def write_rect(
             point["score"] = [float(frame.score[row, joint])]
         points.append(point)
     return rect | {"annopoints": [{"point": points}]}
+
+
+def annolists(
+    sequences: Sequence[LabelledSequence],
+    path: str | Path,
+    entry: Callable[[LabelledFrame, str], dict[str, Any]],
+) -> dict[Path, Any]:
+    """File -> its content, for one file a video.
+
+    Args:
+        sequences: The videos, arranged.
+        path: Folder for the files, or a ``.json`` file for a single video.
+        entry: Frame and name of its video -> record of the frame.
+
+    Raises:
+        FormatError: names of videos collide.
+    """
+    files = files_for(sequences, path, ".json")
+    return {file: {"annolist": [entry(f, s.name) for f in s]} for file, s in files.items()}
 
 
 def file_sequence(

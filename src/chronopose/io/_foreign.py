@@ -26,7 +26,6 @@ from chronopose.core.skeletons import find_skeleton, joint_name
 from chronopose.core.tracks import FramePoses, HistoryStep, PersonTrack, VideoPoses
 from chronopose.core.video import VideoInfo
 from chronopose.errors import FormatError, SkeletonMismatch
-from chronopose.io._layouts import LAYOUTS
 
 PIXEL_DIGITS = 3
 SCORE_DIGITS = 4
@@ -106,9 +105,6 @@ def skeleton_of_names(
     if found is not None:
         return found
     plain = [joint_name(n) or n for n in names]
-    for layout in LAYOUTS.values():
-        if [layout.aliases.get(n, n) for n in plain] == list(layout.joints):
-            return layout
     reason = ""
     for spelled in (plain, list(names)):
         renamed = dict(zip(names, spelled, strict=True))

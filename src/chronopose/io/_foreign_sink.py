@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from array import array
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -22,6 +24,18 @@ from chronopose.io._sink import FileSink
 NATIVE = "native"
 TIME_ERROR_S = 5e-4
 """A time that is this near to frame / rate is not called lost."""
+
+
+def asked_joints(joints: str, known: Mapping[str, Skeleton]) -> Skeleton | None:
+    """The skeleton that an option ``joints`` names; None for ``"native"``, the frames' own.
+
+    Raises:
+        FormatError: it is neither ``"native"`` nor one of ``known``.
+    """
+    if joints != NATIVE and joints not in known:
+        offered = ", ".join(repr(n) for n in known)
+        raise FormatError(f"joints must be {offered} or {NATIVE!r}; got {joints!r}.")
+    return known.get(joints)
 
 
 class ForeignSink(FileSink):
@@ -178,9 +192,9 @@ class CollectingSink(ForeignSink):
     def _release(self) -> None:
         self._frames = []
 
+    @abstractmethod
     def _save(self, temporary: Path, dense: Dense, complete: bool) -> None:
         """Write the arrays; an OSError stands for anything that the disk refused."""
-        raise NotImplementedError
 
     def _gathered(self) -> Dense:
         index = np.array([f.frame_index for f in self._frames], np.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,7 +20,7 @@ from chronopose.io._folder import PendingFolder
 from chronopose.io.atomic import PendingFile, write_failure
 
 
-class FileSink:
+class FileSink(ABC):
     """Takes frames in order, writes them to a temporary file, and renames it at the end.
 
     Any failure removes the temporary file. Use it in a ``with`` block, which closes it as complete,
@@ -98,18 +99,21 @@ class FileSink:
     def _claim(self, path: str | Path) -> PendingFile | PendingFolder:
         return PendingFile(path)
 
+    @abstractmethod
     def _begin(self, temporary: Path) -> None:
-        raise NotImplementedError
+        """Open the temporary file, or make the temporary folder."""
 
+    @abstractmethod
     def _add(self, frame: FramePoses) -> None:
-        raise NotImplementedError
+        """Write the people of a frame, which was checked already."""
 
+    @abstractmethod
     def _finish(self, complete: bool) -> None:
-        raise NotImplementedError
+        """Write what stands at the end."""
 
+    @abstractmethod
     def _release(self) -> None:
         """Close all handles; called once, also after a failure half-way through the others."""
-        raise NotImplementedError
 
     def _end(self, complete: bool) -> dict[str, Any]:
         return {"complete": bool(complete), "empty_frames": self._empty.to_dict()}

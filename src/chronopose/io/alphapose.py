@@ -23,7 +23,7 @@ from typing import IO, Any, ClassVar, Literal
 import numpy as np
 
 from chronopose.core.skeleton import Skeleton
-from chronopose.core.skeletons import COCO17
+from chronopose.core.skeletons import COCO17, COCO18, HALPE26
 from chronopose.core.tracks import FramePoses, HistoryStep, VideoPoses
 from chronopose.core.video import VideoInfo
 from chronopose.errors import FormatError
@@ -38,8 +38,7 @@ from chronopose.io._foreign import (
     picture_number,
     read_step,
 )
-from chronopose.io._foreign_sink import NATIVE, ForeignSink
-from chronopose.io._layouts import COCO18, HALPE26
+from chronopose.io._foreign_sink import ForeignSink, asked_joints
 from chronopose.io.openpose import flat_joints, found_joints, layout_of
 
 TOOL = "AlphaPose"
@@ -77,11 +76,10 @@ class AlphaPoseSink(ForeignSink):
         *,
         joints: Literal["coco17", "halpe26", "native"] = "coco17",
     ) -> None:
-        if joints != NATIVE and joints not in WRITTEN:
-            raise FormatError(f"joints must be 'coco17', 'halpe26' or 'native'; got {joints!r}.")
+        target = asked_joints(joints, WRITTEN)
         self._file: IO[str] | None = None
         self._count = 0
-        super().__init__(path, info, skeleton, history, target=WRITTEN.get(joints))
+        super().__init__(path, info, skeleton, history, target=target)
 
     def _begin(self, temporary: Path) -> None:
         self._file = open(temporary, "w", encoding="utf-8")  # noqa: SIM115

@@ -19,7 +19,7 @@ everything else is taken as counting from 0. Coordinates are taken as they are, 
 - ``.parquet``, ``.csv``: our pose files; the boxes and ids of the people.
 
 Boxes of many pictures or videos at once, as the ``val_boxes.json`` of the PoseTrack papers, go by
-the picture's name instead: :func:`read_image_boxes`.
+the picture's name instead: :mod:`chronopose.io.detections`.
 """
 
 from __future__ import annotations
@@ -50,8 +50,6 @@ BoxTable = dict[int, tuple[Boxes, NDArray[np.int64] | None]]
 """Frame number -> its boxes and, where every box of the frame has one, their ids."""
 
 PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
-POSETRACK_SCORE = 0.2
-"""Detections that score less are left out in the PoseTrack papers."""
 MOT_FIELDS = ("frame", "id", "left", "top", "width", "height", "confidence")
 
 _Found = tuple[list[float], float, int | None]
@@ -94,61 +92,6 @@ def read_boxes(path: str | Path, info: VideoInfo | None = None) -> BoxTable:
         )
     _refuse_misfits(table, path, info)
     return table
-
-
-def read_image_boxes(
-    path: str | Path,
-    min_score: float = POSETRACK_SCORE,
-    names: Mapping[int, str] | None = None,
-) -> dict[str, Boxes]:
-    """Read a JSON list ``{image_name, bbox, score, category_id, nframes, frame_id}``.
-
-    Nothing is suppressed: overlapping boxes all stay, as in the published evaluations.
-
-    Args:
-        path: The file.
-        min_score: Boxes that score less are left out; one that scores as much stays.
-        names: Picture id -> name, for files whose records say ``image_id`` instead of a name.
-
-    Returns:
-        Picture name -> its boxes, in the order of the file; a picture whose boxes are all left out
-        has none. Records of a category other than 1 are passed over.
-
-    Raises:
-        FormatError: the file is missing, damaged or something else, or a record has no picture;
-            the message names the record and the field.
-    """
-    rows: dict[str, list[tuple[list[float], float]]] = {}
-    for at, record in enumerate(records(load_json(path), f"{path}: the content")):
-        where = f"{path}: record {at}"
-        box = xywh_to_xyxy(field(record, "bbox", where), f"{where}, field 'bbox'")
-        sure = score(field(record, "score", where), f"{where}, field 'score'")
-        if record.get("category_id", 1) != 1:
-            continue
-        kept = rows.setdefault(_picture(record, names, where), [])
-        if sure >= min_score:
-            kept.append((box, sure))
-    return {
-        name: Boxes(np.array([b for b, _ in kept]), np.array([s for _, s in kept]))
-        for name, kept in rows.items()
-    }
-
-
-def _picture(record: Mapping[str, Any], names: Mapping[int, str] | None, where: str) -> str:
-    name = record.get("image_name", record.get("file_name"))
-    if isinstance(name, str) and name:
-        return name
-    if name is not None:
-        raise FormatError(f"{where}, field 'image_name' must be a text; got {str(name)[:40]!r}.")
-    if "image_id" not in record:
-        raise FormatError(f"{where} does not name its picture: give it an image_name.")
-    found = (names or {}).get(whole(record["image_id"], f"{where}, field 'image_id'"))
-    if found is None:
-        raise FormatError(
-            f"{where} names its picture by image_id {record['image_id']}, and no name is known for "
-            f"it. Give the labels' names: names={{frame.image_id: frame.name ...}}."
-        )
-    return found
 
 
 def _table(rows: _Rows, path: str | Path) -> BoxTable:

@@ -1,18 +1,22 @@
 """Person boxes that a detector found in the pictures of a data set, one JSON list for all of them.
 
-Records are ``{image_name | image_id, bbox: [left, top, width, height], score}``; ``category_id``
-other than 1 is passed over. This is how the boxes of PoseTrack (``val_boxes.json``) and COCO go
-round. Boxes of a single video are :mod:`chronopose.io.boxes`.
+Records are ``{image_name | file_name | image_id, bbox: [left, top, width, height], score}``;
+``category_id`` other than 1 is passed over, ``nframes`` and ``frame_id`` are not looked at. This is
+how the boxes of PoseTrack (``val_boxes.json``) and COCO go round. Nothing is suppressed: boxes that
+overlap all stay, as in the published evaluations. Boxes of a single video are
+:mod:`chronopose.io.boxes`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from chronopose.errors import FormatError
-from chronopose.io._fields import field, load_json, number, records
-from chronopose.io._labelled import box_xywh, integer
+from chronopose.io._fields import field, load_json, records, score
+from chronopose.io._labelled import box_xywh, integer, text
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Detection:
     Args:
         image: The picture's name, or its id.
         box: Left, top, right, bottom, image pixels.
-        score: The detector's confidence, any range.
+        score: The detector's confidence, in [0, 1].
     """
 
     image: str | int
@@ -43,14 +47,20 @@ def read_detections(path: str | Path) -> list[Detection]:
         edges = box_xywh(field(record, "bbox", where), f"{where}.bbox")
         if record.get("category_id", 1) != 1:
             continue
-        image: object = record.get("image_name")
-        if not isinstance(image, str) or not image:
-            image = field(record, "image_id", where)
-        if not isinstance(image, str) or not image:
-            image = integer(image, f"{where}.image_id")
         left, top, right, bottom = edges
-        score = number(field(record, "score", where), f"{where}.score")
-        found.append(Detection(image, (left, top, right, bottom), score))
+        sure = score(field(record, "score", where), f"{where}.score")
+        found.append(Detection(_image(record, where), (left, top, right, bottom), sure))
     if not found:
         raise FormatError(f"{path} holds no box of a person.")
     return found
+
+
+def _image(record: Mapping[str, Any], where: str) -> str | int:
+    """Name or number of the picture."""
+    for name in ("image_name", "file_name"):
+        if record.get(name):
+            return text(record[name], f"{where}.{name}")
+    if "image_id" not in record:
+        raise FormatError(f"{where} does not name its picture: give it an image_name or image_id.")
+    image = record["image_id"]
+    return image if isinstance(image, str) and image else integer(image, f"{where}.image_id")

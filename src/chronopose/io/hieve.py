@@ -35,6 +35,7 @@ from chronopose.core.skeletons import HIEVE14, joint_name
 from chronopose.errors import FormatError
 from chronopose.io._annolist import (
     Entry,
+    annolists,
     entries,
     file_sequence,
     load_annolist,
@@ -51,7 +52,6 @@ from chronopose.io._labelled import (
     arranged,
     box_xywh,
     box_xyxy,
-    files_for,
     frame_of,
     integer,
     once,
@@ -158,14 +158,10 @@ def write_hieve(sequences: Sequence[LabelledSequence], path: str | Path) -> None
         SkeletonMismatch: other joints.
     """
     ready = [arranged(s, HIEVE14, path) for s in sequences]
-    contents = {
-        file: {"annolist": [_label(f) for f in s]}
-        for file, s in files_for(ready, path, ".json").items()
-    }
-    write_jsons(contents)
+    write_jsons(annolists(ready, path, _label))
 
 
-def _label(frame: LabelledFrame) -> dict[str, Any]:
+def _label(frame: LabelledFrame, video: str) -> dict[str, Any]:
     rects = [
         extra | write_rect(frame, row, frame.boxes[row], None, int(frame.ids[row]))
         for row, extra in enumerate(people_extra(frame))
@@ -201,8 +197,7 @@ def write_hieve_submission(
             f"not so for {', '.join(wrong)[:200]}. Pass partial=True for anything else."
         )
     zipped = Path(path).suffix.lower() == ".zip"
-    targets = files_for(ready, Path("zip") if zipped else path, ".json")
-    contents = {f: {"annolist": [_prediction(x, s.name) for x in s]} for f, s in targets.items()}
+    contents = annolists(ready, Path("zip") if zipped else path, _prediction)
     if not zipped:
         write_jsons(contents)
         return

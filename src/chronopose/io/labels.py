@@ -260,7 +260,7 @@ def _sniff_json(content: object, path: Path) -> str:
     if "bndbox" in keys:
         return "hieve_frames"
     if "bbox" in keys:
-        raise _unknown(path, "it is a list of boxes, which chronopose.io.boxes reads")
+        raise _unknown(path, "it is a list of boxes and no labels")
     raise _unknown(path, f"its first record has {', '.join(sorted(map(str, keys))) or 'no fields'}")
 
 

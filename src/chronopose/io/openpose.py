@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chronopose.core.skeleton import Skeleton
-from chronopose.core.skeletons import COCO17
+from chronopose.core.skeletons import BODY25, COCO17, COCO18, HALPE26
 from chronopose.core.tracks import FramePoses, HistoryStep, VideoPoses
 from chronopose.core.video import VideoInfo
 from chronopose.errors import FormatError
@@ -40,8 +40,7 @@ from chronopose.io._foreign import (
     picture_number,
     read_step,
 )
-from chronopose.io._foreign_sink import NATIVE, ForeignSink
-from chronopose.io._layouts import BODY25, COCO18, HALPE26
+from chronopose.io._foreign_sink import ForeignSink, asked_joints
 
 TOOL = "OpenPose"
 BY_COUNT: Mapping[int, Skeleton] = {len(s): s for s in (COCO17, COCO18, BODY25, HALPE26)}
@@ -83,11 +82,10 @@ class OpenPoseSink(ForeignSink):
         *,
         joints: Literal["body25", "coco18", "native"] = "body25",
     ) -> None:
-        if joints != NATIVE and joints not in WRITTEN:
-            raise FormatError(f"joints must be 'body25', 'coco18' or 'native'; got {joints!r}.")
+        target = asked_joints(joints, WRITTEN)
         stem = Path(info.source.replace("\\", "/")).stem.encode("utf-8", "replace").decode()
         self._stem = re.sub(r"[^\w.-]+", "_", stem).strip("_.")[:80] or "video"
-        super().__init__(path, info, skeleton, history, target=WRITTEN.get(joints))
+        super().__init__(path, info, skeleton, history, target=target)
 
     def _claim(self, path: str | Path) -> PendingFolder:
         return PendingFolder(path, OWN)

@@ -24,6 +24,7 @@ from chronopose.core.skeletons import POSETRACK15_POSEVAL
 from chronopose.errors import FormatError
 from chronopose.io._annolist import (
     Entry,
+    annolists,
     entries,
     file_sequence,
     load_annolist,
@@ -32,7 +33,6 @@ from chronopose.io._annolist import (
 )
 from chronopose.io._labelled import (
     arranged,
-    files_for,
     frame_of,
     once,
     people_extra,
@@ -98,14 +98,10 @@ def write_posetrack17(sequences: Sequence[LabelledSequence], path: str | Path) -
         SkeletonMismatch: other joints.
     """
     ready = [arranged(s, POSETRACK15_POSEVAL, path) for s in sequences]
-    contents = {
-        file: {"annolist": [_label(f) for f in s]}
-        for file, s in files_for(ready, path, ".json").items()
-    }
-    write_jsons(contents)
+    write_jsons(annolists(ready, path, _label))
 
 
-def _label(frame: LabelledFrame) -> dict[str, Any]:
+def _label(frame: LabelledFrame, video: str) -> dict[str, Any]:
     rects = [
         extra
         | write_rect(frame, row, frame.head_boxes[row], None, int(frame.ids[row]), is_visible=True)
@@ -139,11 +135,7 @@ def write_posetrack17_predictions(
     ready = [arranged(s, POSETRACK15_POSEVAL, path) for s in sequences]
     if truth is not None:
         ready = match_truth(ready, truth, path)
-    contents = {
-        file: {"annolist": [_prediction(f, s.name) for f in s]}
-        for file, s in files_for(ready, path, ".json").items()
-    }
-    write_jsons(contents)
+    write_jsons(annolists(ready, path, _prediction))
 
 
 def _prediction(frame: LabelledFrame, video: str) -> dict[str, Any]:

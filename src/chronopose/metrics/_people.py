@@ -185,31 +185,56 @@ def _called(sequence: LabelledSequence, frame: LabelledFrame) -> str:
     return f"{sequence.name!r}, frame {frame.frame_index} ({frame.name})"
 
 
+_KEYS: tuple[tuple[str, Callable[[LabelledFrame], Hashable]], ...] = (
+    ("image id", lambda f: f.image_id),
+    ("name", lambda f: f.name or None),
+    ("number", lambda f: f.frame_index),
+)
+"""By what frames are found, the surest first."""
+
+
+def match_frames(
+    truth: LabelledSequence, predictions: LabelledSequence
+) -> tuple[list[int | None], str]:
+    """Where the prediction of each labelled frame stands, None where there is none.
+
+    Image ids, names or numbers decide, the first of these that finds every frame, else the one that
+    finds most. Ids or names that some frame lacks, or that two predicted frames share, are passed
+    over.
+
+    Returns:
+        The places, and why they are not all there, for messages; empty if nobody knows.
+    """
+    best: list[int | None] = [None] * len(truth)
+    told = ""
+    for what, key in _KEYS:
+        places = {key(f): i for i, f in enumerate(predictions.frames)}
+        wanted = [key(f) for f in truth.frames]
+        if None in places or None in wanted:
+            continue
+        if len(places) != len(predictions):
+            told = told or f"the {what}s are not unique"
+            continue
+        found = [places.get(k) for k in wanted]
+        lacking = [k for k, place in zip(wanted, found, strict=True) if place is None]
+        if not lacking:
+            return found, ""
+        if len(lacking) < best.count(None):
+            best = found
+            told = f"by {what} {len(lacking)} of them lack, first {lacking[0]}"
+    return best, told
+
+
 def join_frames(truth: LabelledSequence, predictions: LabelledSequence) -> list[int]:
     """Where the prediction of each labelled frame stands, by image id, name or frame number.
 
     Raises:
         FormatError: the two do not have the same frames.
     """
-    keys: tuple[tuple[str, Callable[[LabelledFrame], Hashable]], ...] = (
-        ("image id", lambda f: f.image_id),
-        ("name", lambda f: f.name or None),
-        ("number", lambda f: f.frame_index),
-    )
-    told = ""
-    for what, key in keys:
-        places = {key(f): i for i, f in enumerate(predictions.frames)}
-        wanted = [key(f) for f in truth.frames]
-        if None in places or None in wanted:
-            continue
-        unique = len(places) == len(predictions) and len(set(wanted)) == len(truth)
-        lacking = [k for k in wanted if k not in places]
-        if unique and not lacking and len(wanted) == len(places):
-            return [places[k] for k in wanted]
-        if not unique and not told:
-            told = f"the {what}s are not unique"
-        elif lacking and len(lacking) < len(wanted):
-            told = f"by {what} {len(lacking)} of them lack, first {lacking[0]}"
+    found, told = match_frames(truth, predictions)
+    places = [p for p in found if p is not None]
+    if len(set(places)) == len(truth) == len(predictions):
+        return places
     counts = f"{len(predictions)} frames and the labels {truth.name!r} have {len(truth)}"
     raise FormatError(
         f"The predictions {predictions.name!r} have {counts}, which do not match"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -59,14 +59,20 @@ class PCK3DResult:
     """Sequence -> its scores."""
     total: SequenceScores
     """Means over the sequences, weighted by their frames: the published numbers."""
+    columns: tuple[str, ...] = ()
+    """Columns of the printed table; all if empty."""
+
+    def only(self, columns: Sequence[str]) -> PCK3DResult:
+        """The same, printed with these columns (``"PCK"``, ``"AUC"``, ``"MPJPE"``, groups)."""
+        return replace(self, columns=tuple(columns))
 
     def __str__(self) -> str:
         width = max([len(s) for s in self.sequences] + [5])
-        columns = ("PCK", "AUC", "MPJPE", *self.total.groups)
+        columns = self.columns or ("PCK", "AUC", "MPJPE", *self.total.groups)
         lines = [" " * (width + 2) + "".join(f"{c:>10}" for c in columns)]
         for name, row in {**self.sequences, "total": self.total}.items():
-            cells = (row.pck, row.auc, row.mpjpe_mm, *row.groups.values())
-            lines.append(f"  {name:<{width}}" + "".join(f"{c:>10.1f}" for c in cells))
+            cells = {"PCK": row.pck, "AUC": row.auc, "MPJPE": row.mpjpe_mm, **row.groups}
+            lines.append(f"  {name:<{width}}" + "".join(f"{cells[c]:>10.1f}" for c in columns))
         return "\n".join([f"3DPCK below {THRESHOLD_MM:g} mm (percent), MPJPE (mm)", *lines])
 
 

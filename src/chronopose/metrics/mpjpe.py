@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -103,12 +103,26 @@ class MPJPEResult:
     count_root: bool
     """Whether the root, whose error is 0, is one of the joints of the means."""
 
+    def only(self, columns: Sequence[str]) -> MPJPEResult:
+        """The same with some of the columns; errors of joints are those of MPJPE and go with it."""
+
+        def cut(row: Mapping[str, float]) -> dict[str, float]:
+            return {c: row[c] for c in columns}
+
+        return replace(
+            self,
+            actions={name: cut(row) for name, row in self.actions.items()},
+            mean=cut(self.mean),
+            over_frames=cut(self.over_frames),
+            per_joint=self.per_joint if "MPJPE" in columns else {},
+        )
+
     def __str__(self) -> str:
         width = max([len(a) for a in self.actions] + [10])
-        lines = [" " * (width + 2) + "".join(f"{c:>10}" for c in COLUMNS)]
+        lines = [" " * (width + 2) + "".join(f"{c:>10}" for c in self.mean)]
         rows = {**self.actions, "mean": self.mean, "all frames": self.over_frames}
         for name, row in rows.items():
-            lines.append(f"  {name:<{width}}" + "".join(f"{row[c]:>10.2f}" for c in COLUMNS))
+            lines.append(f"  {name:<{width}}" + "".join(f"{row[c]:>10.2f}" for c in self.mean))
         root = "with" if self.count_root else "without"
         return "\n".join([f"3D errors in mm, {root} the root among the joints", *lines])
 

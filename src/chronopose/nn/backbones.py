@@ -11,6 +11,7 @@ computed, unless the network needs it anyway.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -27,7 +28,7 @@ Stage1 = Literal["layer1", "transition"]
 Branches = Literal["high", "all"]
 
 
-class Backbone(nn.Module):
+class Backbone(nn.Module, ABC):
     """Base of the backbones: frames ``(N, 3, H, W)`` in, features ``(N, C, H/4, W/4)`` out."""
 
     channels: tuple[int, int, int, int]
@@ -42,6 +43,7 @@ class Backbone(nn.Module):
         """The last stage: ``(N, 3, H, W) -> (N, channels[3], H/4, W/4)``."""
         return self.forward_stages(frames, (4,))[0]
 
+    @abstractmethod
     def forward_stages(
         self, frames: Tensor, stages: Sequence[int] = ALL_STAGES
     ) -> tuple[Tensor, ...]:
@@ -51,7 +53,6 @@ class Backbone(nn.Module):
             frames: ``(N, 3, H, W)`` normalised RGB, H and W divisible by 32.
             stages: Numbers from 1 to 4.
         """
-        raise NotImplementedError
 
 
 class PoseHRNet(Backbone):

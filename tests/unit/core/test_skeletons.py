@@ -58,6 +58,13 @@ ORDERS = {
     "l_kne l_ank pelvis spine head",
     "humaneva15": "pelvis thorax l_sho l_elb l_wri r_sho r_elb r_wri l_hip l_kne l_ank r_hip r_kne "
     "r_ank head",
+    "coco18": "nose neck r_sho r_elb r_wri l_sho l_elb l_wri r_hip r_kne r_ank l_hip l_kne l_ank "
+    "r_eye l_eye r_ear l_ear",
+    "body25": "nose neck r_sho r_elb r_wri l_sho l_elb l_wri pelvis r_hip r_kne r_ank l_hip l_kne "
+    "l_ank r_eye l_eye r_ear l_ear l_big_toe l_small_toe l_heel r_big_toe r_small_toe r_heel",
+    "halpe26": "nose l_eye r_eye l_ear r_ear l_sho r_sho l_elb r_elb l_wri r_wri l_hip r_hip l_kne "
+    "r_kne l_ank r_ank head_top neck pelvis l_big_toe r_big_toe l_small_toe r_small_toe l_heel "
+    "r_heel",
 }
 UPPER_BODIES = {"flic11", "upper7"}
 LEFT_OF = {

@@ -85,5 +85,5 @@ def test_motion_is_a_smooth_function_of_time(kind: str):
 
 
 @pytest.mark.parametrize("name", SKELETONS)
-def test_every_registered_skeleton_can_be_labelled(name: str):
-    assert BODY.map_to(SKELETONS[name]).missing == ()
+def test_every_registered_skeleton_can_be_labelled_but_for_small_toes(name: str):
+    assert set(BODY.map_to(SKELETONS[name]).missing) <= {"left_small_toe", "right_small_toe"}

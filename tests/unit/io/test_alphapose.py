@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 from pose_damage import assert_refused, edit_json, poses
 
-from chronopose.core.skeletons import COCO17
+from chronopose.core.skeletons import COCO17, COCO18, HALPE26
 from chronopose.errors import FormatError
-from chronopose.io._layouts import COCO18, HALPE26
 from chronopose.io.alphapose import read_alphapose
 from chronopose.io.poses import FormatLoss, read_poses, write_poses
 

@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chronopose.core.skeletons import COCO17, get_skeleton
+from chronopose.core.skeletons import BODY25, COCO17, HALPE26, get_skeleton
 from chronopose.core.video import VideoInfo
 from chronopose.errors import FormatError
 from chronopose.io._folder import PendingFolder
 from chronopose.io._foreign import ids_of_names, picture_number, skeleton_of_names
 from chronopose.io._foreign_sink import frame_rate
-from chronopose.io._layouts import BODY25, HALPE26
 
 BOX = VideoInfo("a.mp4", (64, 48))
 

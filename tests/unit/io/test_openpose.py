@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 from pose_damage import BODY, INFO, assert_refused, edit_json, poses
 
-from chronopose.core.skeletons import COCO17, get_skeleton
+from chronopose.core.skeletons import BODY25, COCO17, COCO18, get_skeleton
 from chronopose.errors import FormatError, SkeletonMismatch
-from chronopose.io._layouts import BODY25, COCO18
 from chronopose.io.openpose import OpenPoseSink, read_openpose
 from chronopose.io.poses import FormatLoss, read_poses, write_poses
 

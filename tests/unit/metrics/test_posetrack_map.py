@@ -254,7 +254,7 @@ def test_other_frames_are_refused(extra: int) -> None:
 
 def test_the_first_missing_frame_is_named() -> None:
     truth = video(frame(0, [pose(100)]), frame(1, [pose(100)]))
-    with pytest.raises(FormatError, match="by number 1 of them lack, first 1"):
+    with pytest.raises(FormatError, match=r"by name 1 of them lack, first 000001\.jpg"):
         score(truth, video(frame(0, [pose(100)]), frame(7)))
 
 
