@@ -7,6 +7,8 @@ boxes of their labels, so the number says how good the pose network is, not how 
 --boxes takes a detector's instead, and the people in them get their ids from our tracker, so that
 MOTA, HOTA and IDF1 can be scored.
 
+--model person_detector:lite judges the detector's boxes instead: AP, recall and precision.
+
 Without further flags the score is PCK of arms and legs, which every set has. --metric official
 predicts every frame of the set in its own joints and scores that as its papers do; --submission
 writes these predictions in the form in which the set's evaluator takes them.
@@ -59,6 +61,8 @@ def run(options: Any) -> int:
     from chronopose._api import pick_device
     from chronopose.engine.evaluate import evaluate
 
+    if options.model.partition(":")[0] == "person_detector":
+        return _detector(options)
     if options.metric or options.submission or options.boxes or options.compat:
         return _official(options)
     device = pick_device(options.device)
@@ -82,6 +86,37 @@ def run(options: Any) -> int:
              "fingerprint": data.fingerprint(), "version": __version__,
              "limbs": asdict(result.limbs), "all": asdict(result.every)},
         )  # fmt: skip
+    return 0
+
+
+def _detector(options: Any) -> int:
+    """Judge the boxes of the shipped detector, or of another file of its kind, on stills."""
+    from dataclasses import asdict
+
+    from chronopose import __version__
+    from chronopose._api import pick_device
+    from chronopose.data.datasets._find import find_dataset
+    from chronopose.errors import UsageError
+    from chronopose.io.atomic import write_json
+    from chronopose.pipeline.detect import build_detector
+    from chronopose.pipeline.judge import judge_detector, labelled_pictures
+
+    kind, _, folder = options.data.partition(":")
+    if not folder:
+        raise UsageError("A detector is judged on a data set: --data NAME:DIR, e.g. coco:DIR.")
+    data = find_dataset(kind, folder, options.split)
+    detector = build_detector(
+        "builtin", weights=options.weights, device=str(pick_device(options.device))
+    )
+    result = judge_detector(detector, labelled_pictures(data))
+    print(f"{options.model} on {kind} {data.split}")
+    print(result)
+    if options.json is not None:
+        facts = {"model": options.model, "data": options.data, "split": data.split}
+        write_json(
+            options.json,
+            {**facts, "fingerprint": data.fingerprint(), "version": __version__, **asdict(result)},
+        )
     return 0
 
 

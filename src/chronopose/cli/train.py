@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chronopose.recipes import Recipe
+    from chronopose.recipes._recipe import AnyRecipe
 
 HELP = "train a model by a recipe"
 
@@ -21,6 +21,20 @@ def add_arguments(parser: Any) -> None:
     add("recipe", nargs="?", default=None, type=str | None, help="name of a recipe")
     add("--list", default=False, action="store_true", help="list the recipes and stop")
     add("--data", default=None, type=str | None, metavar="DIR", help="folder of the data set")
+    add(
+        "--backdrops",
+        default=None,
+        type=str | None,
+        metavar="DIR",
+        help="folder of pictures without people, for the detector",
+    )
+    add(
+        "--synthetic",
+        default=None,
+        type=str | None,
+        metavar="DIR",
+        help="set made by 'chronopose synth', for the detector",
+    )
     add("--out", "-o", default=None, type=str | None, metavar="DIR", help="folder of the run")
     add("--cache", default="runs/cache", metavar="DIR", help="folder for decoded pictures")
     add(
@@ -93,7 +107,12 @@ def run(options: Any) -> int:
     result = train(
         recipe,
         options.out or f"runs/{recipe.name}",
-        places=Places(data=_path(options.data), cache=_path(options.cache) or Places().cache),
+        places=Places(
+            data=_path(options.data),
+            cache=_path(options.cache) or Places().cache,
+            backdrops=_path(options.backdrops),
+            synthetic=_path(options.synthetic),
+        ),
         init=options.init,
         resume="auto" if options.resume == "auto" else options.resume == "yes",
         device=options.device,
@@ -106,7 +125,7 @@ def run(options: Any) -> int:
     return 0
 
 
-def apply_changes(recipe: Recipe, changes: list[str]) -> Recipe:
+def apply_changes(recipe: AnyRecipe, changes: list[str]) -> AnyRecipe:
     """A copy of a recipe with ``NAME=VALUE`` changes applied.
 
     ``model.X`` leads into the model's Config, ``phases.N.X`` into the N-th phase, any other name
@@ -119,13 +138,14 @@ def apply_changes(recipe: Recipe, changes: list[str]) -> Recipe:
 
     from chronopose.models._find import override
 
-    settings, overrides = recipe.settings, dict(recipe.overrides)
+    settings: Any = recipe.settings
+    overrides = dict(recipe.overrides)
     for change in changes:
         name, value = _split(change)
         head, _, rest = name.partition(".")
         if head == "model":
             overrides[rest] = value
-        elif head == "phases" and rest:
+        elif head == "phases" and rest and hasattr(settings, "phases"):
             phases = list(settings.phases)
             number, _, field = rest.partition(".")
             place = _phase(number, len(phases))
@@ -163,7 +183,7 @@ def _phase(number: str, count: int) -> int:
     return int(number)
 
 
-def print_recipe(recipe: Recipe) -> None:
+def print_recipe(recipe: AnyRecipe) -> None:
     """The resolved recipe as YAML."""
     from dataclasses import asdict
 

@@ -33,12 +33,16 @@ class ModelName:
         return f"{self.model}:{self.preset}" + (f"@{self.tag}" if self.tag else "")
 
 
+NO_POSE = ("person_detector",)
+"""Files of this folder whose networks know no joints; the detectors load them themselves."""
+
+
 @cache
 def model_files() -> tuple[str, ...]:
-    """Names of the model files of this folder, sorted; nothing is imported."""
+    """Names of the pose models' files of this folder, sorted; nothing is imported."""
     package = import_module("chronopose.models")
     found = (m.name for m in pkgutil.iter_modules(package.__path__))
-    return tuple(sorted(name for name in found if not name.startswith("_")))
+    return tuple(sorted(n for n in found if not n.startswith("_") and n not in NO_POSE))
 
 
 def find_model(name: str) -> type[PoseModel]:

@@ -31,6 +31,8 @@ GATE = 3.0
 """Spreads of distance beyond which a box cannot continue a track it does not overlap."""
 LEAVING = 0.2
 """Speed outwards that takes a box at the edge out of the frame, its longer sides a second."""
+SURE_JOINT, POSE_ROOM = 0.4, 0.08
+"""Least score of a joint that a box is put around, and the room around them, of the longer side."""
 LARGEST_RATIO = 2.0
 """Change of height between two matched boxes that do not overlap."""
 
@@ -46,6 +48,8 @@ class TrackSettings:
         bridge_s: A track without a box lives on for this long, seconds, with falling scores.
         decay_s: Seconds in which the score of such a track falls to 37 %.
         min_hits: Boxes that a track needs before it becomes a person.
+        pose_share: How much the pose of the frame before says about a person's box, in [0, 1];
+            the rest says the detector. For detectors whose boxes tremble.
         identity: How people who were lost are recognised.
 
     Raises:
@@ -58,6 +62,7 @@ class TrackSettings:
     bridge_s: float = 0.3
     decay_s: float = 0.25
     min_hits: int = 1
+    pose_share: float = 0.0
     identity: IdentitySettings = field(default_factory=IdentitySettings)
 
     def __post_init__(self) -> None:
@@ -99,6 +104,8 @@ class _Track:
     score: float
     seen_s: float
     hits: int = 1
+    posed: Array | None = None
+    """Box around the pose of the latest frame, if that was a good one."""
 
     def shown(self, xyxy: Array, decay: float, given: bool = False) -> TrackedBox:
         return TrackedBox(
@@ -155,6 +162,12 @@ class BoxTracker:
         """Numbers of the tracks that can be continued."""
         return {t.uid for t in self._tracks}
 
+    def remember_pose(self, uid: int, box: Array | None) -> None:
+        """Keep the box around a track's latest pose; None if the pose was not a good one."""
+        for track in self._tracks:
+            if track.uid == uid:
+                track.posed = box
+
     def _follow(self, time_s: float, boxes: Boxes, ids: NDArray[np.generic]) -> list[TrackedBox]:
         """Boxes that know whose they are (the best one each); without a box nobody is there."""
         known = {t.uid: t for t in self._tracks}
@@ -167,7 +180,7 @@ class BoxTracker:
             if track is None:
                 track = self._start(uid, time_s, boxes, row)
             else:
-                _see(track, time_s, boxes, row)
+                _see(track, time_s, boxes, row, 0.0)
             shown.append(track.shown(track.xyxy, 1.0, given=True))
         self._tracks = [t for t in self._tracks if time_s - t.seen_s <= self.settings.bridge_s]
         return shown
@@ -194,7 +207,7 @@ class BoxTracker:
         fits = alike[left, right] >= least
         left, right = left[fits], right[fits]
         for track, row in zip(left, rows[right], strict=True):
-            _see(tracks[track], time_s, boxes, int(row))
+            _see(tracks[track], time_s, boxes, int(row), self.settings.pose_share)
         taken = set(left.tolist())
         free = np.delete(rows, right)
         return [t for i, t in enumerate(tracks) if i not in taken], free
@@ -228,8 +241,12 @@ class BoxTracker:
         return bool((out_low | out_high).any())
 
 
-def _see(track: _Track, time_s: float, boxes: Boxes, row: int) -> None:
-    track.xyxy = boxes.xyxy[row].astype(np.float64)
+def _see(track: _Track, time_s: float, boxes: Boxes, row: int, pose_share: float) -> None:
+    box = boxes.xyxy[row].astype(np.float64)
+    if track.posed is not None and pose_share > 0:
+        moved = track.posed + np.tile(track.motion.velocity * (time_s - track.seen_s), 2)
+        box += pose_share * (moved - box)
+    track.xyxy = box
     track.motion.see(time_s, track.xyxy)
     track.score = float(boxes.score[row])
     track.seen_s = time_s
@@ -292,4 +309,28 @@ class Tracker:
             poses: Their poses ``(N, K, 2)``, image pixels.
         """
         ready = np.array([t.hits >= self.settings.min_hits for t in tracked], bool)
-        return self._people.assign(time_s, tracked, poses, ready)
+        ids = self._people.assign(time_s, tracked, poses, ready)
+        if self.settings.pose_share > 0:
+            for row, track in enumerate(tracked):
+                good = ids[row] > 0 and track.decay >= 1
+                box = pose_box(poses.xy[row], poses.score[row]) if good else None
+                self._boxes.remember_pose(track.uid, box)
+        return ids
+
+
+def pose_box(xy: NDArray[np.floating], score: NDArray[np.floating]) -> Array | None:
+    """Box around a pose with room for head, hands and feet.
+
+    Args:
+        xy: ``(K, 2)`` joints, image pixels.
+        score: ``(K,)`` in [0, 1].
+
+    Returns:
+        ``(4,)`` x1 y1 x2 y2; None if less than three quarters of the joints are sure.
+    """
+    sure = np.isfinite(xy).all(-1) & (score >= SURE_JOINT)
+    if sure.mean() < 0.75:
+        return None
+    low, high = xy[sure].min(0), xy[sure].max(0)
+    room = POSE_ROOM * float((high - low).max())
+    return np.concatenate([low - room, high + room]).astype(np.float64)

@@ -8,7 +8,6 @@ its own, or learn from the poses that were found (:class:`WholeFrame` needs no w
 from __future__ import annotations
 
 import difflib
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,19 +20,20 @@ from chronopose.core.boxes import Boxes
 from chronopose.core.poses import Poses
 from chronopose.core.video import VideoInfo
 from chronopose.errors import UsageError, WeightsError
+from chronopose.pipeline.associate import TrackSettings
 from chronopose.pipeline.follow import PersonFollower
 
 if TYPE_CHECKING:
     from chronopose.io.video import Frame
 
-KINDS = ("auto", "builtin", "whole-frame", "torchvision:NAME", "boxes:FILE")
+KINDS = ("auto", "builtin", "builtin:PIXELS", "whole-frame", "torchvision:NAME", "boxes:FILE")
 """What ``--detector`` understands."""
 
 UNSURE = 1 / 3
 """Boxes down to this share of the least score are passed on: they may continue a track."""
 
-SHIPPED = Path(__file__).parents[1] / "zoo" / "weights"
-"""Folder of shipped weights; a detector's are called ``detector.NAME.safetensors``."""
+SHIPPED = Path(__file__).parents[1] / "zoo" / "weights" / "person_detector_lite.safetensors"
+"""Weights of the detector that comes with the package."""
 
 
 class Detector(ABC):
@@ -47,6 +47,10 @@ class Detector(ABC):
     @abstractmethod
     def __call__(self, frames: Sequence[Frame]) -> list[Boxes]:
         """Boxes of every frame, image pixels."""
+
+    def tracking(self) -> TrackSettings:
+        """How its boxes are best joined."""
+        return TrackSettings(start_score=self.min_score)
 
     def start(self, info: VideoInfo) -> None:  # noqa: B027
         """A new video begins: forget the last one."""
@@ -270,13 +274,6 @@ def _load_state(model: object, file: Path, name: str) -> None:
         ) from e
 
 
-def shipped_detector() -> tuple[str, Path] | None:
-    """Name and file of the detector whose weights come with the package, if any do."""
-    for file in sorted(SHIPPED.glob("detector.*.safetensors")):
-        return file.name.split(".")[1], file
-    return None
-
-
 def build_detector(
     spec: str,
     *,
@@ -287,8 +284,10 @@ def build_detector(
     """Make a detector from its name on the command line.
 
     Args:
-        spec: ``auto``, ``builtin``, ``whole-frame``, ``torchvision:NAME`` or ``boxes:FILE``.
-        weights: Weights file for ``torchvision:NAME``.
+        spec: ``auto`` or ``builtin`` for the shipped network, ``builtin:640`` to look at frames
+            with a longer side of 640 pixels, ``whole-frame``, ``torchvision:NAME`` or
+            ``boxes:FILE``.
+        weights: Weights file for ``torchvision:NAME``, or other ones for ``builtin``.
         min_score: Least score of a box that makes a person, in [0, 1].
         device: Where a network runs.
 
@@ -297,23 +296,11 @@ def build_detector(
         WeightsError: weights are missing or damaged.
     """
     kind, _, rest = spec.partition(":")
-    if spec == "auto" and shipped_detector() is None:
-        print(
-            "chronopose: no detector weights are shipped, so one person is looked for in the "
-            "whole frame (--detector whole-frame). For more people use torchvision:NAME or "
-            "boxes:FILE.",
-            file=sys.stderr,
-        )
-        return WholeFrame()
-    if spec in ("auto", "builtin"):
-        shipped = shipped_detector()
-        if shipped is None:
-            raise WeightsError(
-                f"This installation ships no detector weights (looked for {SHIPPED}/detector.*). "
-                f"Use --detector whole-frame for one person, torchvision:NAME with weights of "
-                f"your own, or boxes:FILE."
-            )
-        return Torchvision(shipped[0], weights=shipped[1], min_score=min_score, device=device)
+    if spec == "auto" or kind == "builtin":
+        from chronopose.pipeline.builtin import BuiltIn
+
+        file = Path(weights) if weights is not None else SHIPPED
+        return BuiltIn(file, side=_side(rest), min_score=min_score, device=device)
     if spec == "whole-frame":
         return WholeFrame()
     if kind == "torchvision" and rest:
@@ -323,3 +310,14 @@ def build_detector(
     near = difflib.get_close_matches(spec, KINDS, n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
     raise UsageError(f"No detector {spec!r}.{hint} Choose from {', '.join(KINDS)}.")
+
+
+def _side(text: str) -> int | None:
+    if not text:
+        return None
+    if not text.isdigit() or not 64 <= int(text) <= 4096:
+        raise UsageError(
+            f"builtin:{text} is not understood: the longer side at which frames are looked at is "
+            f"a whole number of pixels from 64 to 4096, e.g. builtin:640."
+        )
+    return int(text)

@@ -21,6 +21,8 @@ from chronopose.pipeline.motion import BoxMotion, to_centre
 
 Array = NDArray[np.float64]
 
+KEEP_TRUST = 0.8
+"""Share of a track's earlier trust that one more frame leaves."""
 LONGEST_GUESS_S = 0.3
 """Seconds over which a pose is expected to keep its shape while it moves with its box."""
 
@@ -64,13 +66,17 @@ class IdentitySettings:
     Args:
         relink_s: A lost person can come back for this long, seconds.
         min_relink: Least likeness of a lost person and a new track, in [0, 1].
-        same_pose: Two poses at least this alike (OKS) are one person seen twice.
+        same_pose: A pose whose joints lie this much on those of people known for longer (OKS, each
+            joint against the nearest of them) is somebody seen twice, or made of two people.
+        least_pose: Least mean score of a track's joints, averaged over its latest frames; below it
+            the track is nobody. For detectors that also see people in trees.
         swap_gain: OKS that exchanging ids must win for each of the people concerned.
     """
 
     relink_s: float = 2.0
     min_relink: float = 0.5
     same_pose: float = 0.9
+    least_pose: float = 0.0
     swap_gain: float = 0.6
 
 
@@ -92,6 +98,8 @@ class Identities:
 
     def __init__(self, settings: IdentitySettings) -> None:
         self.settings = settings
+        self._trust: dict[int, float] = {}
+        """uid -> mean score of the joints over the latest frames."""
         self._people: dict[int, _Person] = {}
         """uid -> person, for everybody alive or lost less than ``relink_s`` ago."""
         self._next_id = 1
@@ -115,6 +123,9 @@ class Identities:
         given = np.array([t.given for t in tracked], bool)
         ids[given] = [t.uid for t in tracked if t.given]
         rows = np.flatnonzero(~given)
+        self._watch(tracked, poses)
+        sure = [self._trust[t.uid] >= self.settings.least_pose for t in tracked]
+        rows = rows[np.array(sure, bool)[rows]]
         shown = self._without_doubles(tracked, poses, rows)
         self._undo_swaps(time_s, tracked, poses, shown)
         fresh = [r for r in shown if tracked[r].uid not in self._people and ready[r]]
@@ -130,10 +141,18 @@ class Identities:
         }
         return ids
 
+    def _watch(self, tracked: Sequence[Tracked], poses: Poses) -> None:
+        """Update how sure the poses of every living track are."""
+        new = poses.score.mean(-1) if len(tracked) else np.zeros(0)
+        self._trust = {
+            t.uid: float(s + KEEP_TRUST * (self._trust.get(t.uid, float(s)) - s))
+            for t, s in zip(tracked, new, strict=True)
+        }
+
     def _without_doubles(
         self, tracked: Sequence[Tracked], poses: Poses, rows: NDArray[np.intp]
     ) -> list[int]:
-        """Rows left when of any two tracks with the same pose only the better one is kept.
+        """Rows left when poses that lie on those of better tracks are dropped.
 
         Better is: seen over bridged, known for longer, scored higher.
         """
@@ -147,11 +166,13 @@ class Identities:
         kept: list[int] = []
         area = [_area(t.xyxy) for t in tracked]
         for row in sorted(rows.tolist(), key=rank):
-            alike = (
-                oks(poses.xy[row], poses.xy[other], (area[row] + area[other]) / 2, poses.skeleton)
+            alike = [
+                joint_likeness(
+                    poses.xy[row], poses.xy[other], (area[row] + area[other]) / 2, poses.skeleton
+                )
                 for other in kept
-            )
-            if all(value < self.settings.same_pose for value in alike):
+            ]
+            if not kept or _mean_known(np.fmax.reduce(alike)) < self.settings.same_pose:
                 kept.append(row)
         return sorted(kept)
 
@@ -253,10 +274,21 @@ def oks(
     Source:
         COCO keypoint evaluation, over the joints that both poses know.
     """
+    return _mean_known(joint_likeness(one, other, area_px2, skeleton))
+
+
+def joint_likeness(
+    one: NDArray[np.floating], other: NDArray[np.floating], area_px2: float, skeleton: Skeleton
+) -> Array:
+    """``(K,)`` the terms of :func:`oks`, in [0, 1]; NaN for a joint that one pose does not know."""
     d2 = ((one - other) ** 2).sum(-1)
     spread2 = 2 * max(area_px2, 1.0) * (2 * skeleton.sigmas) ** 2
-    known = np.isfinite(d2)
-    return float(np.exp(-d2[known] / spread2[known]).mean()) if known.any() else 0.0
+    return np.asarray(np.exp(-d2 / spread2), np.float64)
+
+
+def _mean_known(values: Array) -> float:
+    known = np.isfinite(values)
+    return float(values[known].mean()) if known.any() else 0.0
 
 
 def _area(xyxy: NDArray[np.floating]) -> float:

@@ -22,7 +22,7 @@ from chronopose.core.tracks import FramePoses
 from chronopose.core.video import VideoInfo
 from chronopose.errors import UsageError
 from chronopose.models._base import PoseModel
-from chronopose.pipeline.associate import TrackedBox, Tracker, TrackSettings
+from chronopose.pipeline.associate import TrackedBox, Tracker
 from chronopose.pipeline.crops import cut
 from chronopose.pipeline.detect import Detector, FunctionDetector
 from chronopose.pipeline.encode import Counts, Encoder, FrameFeatures, empty_poses
@@ -91,7 +91,7 @@ class PosePipeline:
             raise UsageError(f"batch must be at least 1; got {batch_size}.")
         self.lock = lock or LockSettings(policy=window_policy)
         self.detector = detector if isinstance(detector, Detector) else FunctionDetector(detector)
-        self.tracker = tracker or Tracker(TrackSettings(start_score=self.detector.min_score))
+        self.tracker = tracker or Tracker(self.detector.tracking())
         self.encoder = Encoder(
             model, device=device, batch_size=batch_size, flip_test=flip_test, half=half
         )

@@ -1,7 +1,7 @@
 """Recipe: one experiment as typed data, and the registry of them.
 
 The folder is the registry: every public function of a recipe file that is annotated to return a
-:class:`Recipe` is one, under its own name.
+:class:`Recipe` or a :class:`DetectorRecipe` is one, under its own name.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from chronopose.data.sampling import Mixture
 from chronopose.data.transforms import NOTHING, Augmentation
 from chronopose.engine.settings import TrainSettings
 from chronopose.errors import UsageError
+from chronopose.recipes._detector import DetectorRecipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +34,14 @@ class Places:
     Args:
         data: Folder of the data set, for recipes that need one.
         cache: Folder for decoded pictures and rendered clips.
+        backdrops: Folder of pictures without people, for the detector.
+        synthetic: Root of a generated set, for the detector.
     """
 
     data: Path | None = None
     cache: Path = Path("runs") / "cache"
+    backdrops: Path | None = None
+    synthetic: Path | None = None
 
 
 class DataSpec(Protocol):
@@ -185,8 +190,13 @@ class Recipe:
     terms: str = ""
 
 
+AnyRecipe = Recipe | DetectorRecipe
+RETURNS = ("Recipe", Recipe, "DetectorRecipe", DetectorRecipe)
+"""What a recipe's function is annotated to return."""
+
+
 @cache
-def list_recipes() -> dict[str, Callable[[], Recipe]]:
+def list_recipes() -> dict[str, Callable[[], AnyRecipe]]:
     """Name -> function, of every recipe in this folder."""
     package = import_module("chronopose.recipes")
     found = {}
@@ -198,14 +208,13 @@ def list_recipes() -> dict[str, Callable[[], Recipe]]:
             if name.startswith("_") or not inspect.isfunction(value):
                 continue
             if value.__module__ == module.__name__ and value.__annotations__.get("return") in (
-                "Recipe",
-                Recipe,
+                *RETURNS,
             ):
                 found[name] = value
     return dict(sorted(found.items()))
 
 
-def find(name: str) -> Recipe:
+def find(name: str) -> AnyRecipe:
     """The recipe called ``name``; ``tdmi:lite`` and ``tdmi-lite`` mean ``tdmi_lite``.
 
     Raises:

@@ -12,24 +12,27 @@ from torch import Tensor
 
 from chronopose.engine.checkpoint import read_checkpoint
 from chronopose.engine.fit import FitResult, Resume, fit
+from chronopose.engine.fit_detector import DetectorFit
 from chronopose.engine.record import hardware
 from chronopose.errors import UsageError
 from chronopose.models._base import PoseModel
 from chronopose.models._find import build_model
-from chronopose.recipes._recipe import Places, Recipe
+from chronopose.recipes._detector import DetectorRecipe, run_detector
+from chronopose.recipes._recipe import AnyRecipe, Places, Recipe
 
 WEIGHTS = "weights.safetensors"
 
 
-def with_settings(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+def with_settings(recipe: AnyRecipe, changes: Mapping[str, Any]) -> AnyRecipe:
     """A copy of a recipe with some training settings replaced; None values change nothing.
 
     Raises:
         UsageError: there is no such setting.
     """
     wanted = {k: v for k, v in changes.items() if v is not None}
+    settings: Any = recipe.settings
     try:
-        return replace(recipe, settings=replace(recipe.settings, **wanted))
+        return replace(recipe, settings=replace(settings, **wanted))
     except TypeError as error:
         raise UsageError(
             f"There is no training setting among {', '.join(wanted)} by that name: {error}."
@@ -37,7 +40,7 @@ def with_settings(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
 
 
 def run(
-    recipe: Recipe,
+    recipe: AnyRecipe,
     run_dir: Path | str,
     *,
     places: Places | None = None,
@@ -45,7 +48,7 @@ def run(
     resume: Resume = "auto",
     device: str = "auto",
     quiet: bool = False,
-) -> FitResult:
+) -> FitResult | DetectorFit:
     """Train what a recipe describes, and save its weights with a card.
 
     Args:
@@ -68,6 +71,10 @@ def run(
     from chronopose import zoo
 
     places = places or Places()
+    if isinstance(recipe, DetectorRecipe):
+        return run_detector(
+            recipe, run_dir, places=places, init=init, resume=resume, device=device, quiet=quiet
+        )
     torch.manual_seed(recipe.settings.seed)
     model = build_model(recipe.model, None, **recipe.overrides)
     start(model, recipe, init)

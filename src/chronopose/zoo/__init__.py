@@ -11,13 +11,19 @@ from typing import TYPE_CHECKING, Any
 from chronopose.zoo.card import Card, find_card, list_cards
 
 if TYPE_CHECKING:
+    from chronopose.zoo.detector import save_detector as save_detector
     from chronopose.zoo.loading import load as load
     from chronopose.zoo.loading import load_foreign as load_foreign
     from chronopose.zoo.saving import save as save
 
-__all__ = ["Card", "find_card", "list_cards", "load", "load_foreign", "save"]
+__all__ = ["Card", "find_card", "list_cards", "load", "load_foreign", "save", "save_detector"]
 
-_HOME = {"load": "loading", "load_foreign": "loading", "save": "saving"}
+_HOME = {
+    "load": "loading",
+    "load_foreign": "loading",
+    "save": "saving",
+    "save_detector": "detector",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -38,7 +38,7 @@ class Card:
         model: Model file, e.g. ``tdmi``.
         preset: Preset it started from.
         config: Every field of the model's Config, nested ones as dicts.
-        skeleton: Registry name of the joints.
+        skeleton: Registry name of the joints; empty for a network without joints.
         joints: Joint names in the order of the maps.
         normalisation: ``mean`` and ``std`` per channel of RGB in [0, 1], and the channel
             ``order``.
@@ -138,7 +138,7 @@ class Card:
         codec = ", ".join(f"{k} {_short(v)}" for k, v in self.codec.items())
         facts = {
             "model": f"`{self.model}:{self.preset}`, {_count(self.parameters)} parameters",
-            "joints": f"{self.skeleton}: {', '.join(self.joints)}",
+            "joints": f"{self.skeleton}: {', '.join(self.joints)}" if self.joints else "",
             "codec": codec,
             "trained on": self.training_data,
             "terms": self.terms,
@@ -159,14 +159,11 @@ class Card:
                 f"| `{_cell(s['command'])}` |"
                 for s in self.scores
             ]
-        lines += [
-            "",
-            "```python",
-            "import chronopose",
-            "",
-            f'chronopose.load("{self.name}")',
-            "```",
-        ]
+        if self.joints:
+            lines += ["", "```python", "import chronopose", ""]
+            lines += [f'chronopose.load("{self.name}")', "```"]
+        else:
+            lines += ["", "Used by `chronopose predict --detector builtin`, which is the default."]
         return "\n".join(lines) + "\n"
 
 

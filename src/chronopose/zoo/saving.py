@@ -52,7 +52,7 @@ def save(
     target = Path(path)
     if target.suffix != ".safetensors":
         raise UsageError(f"Weights are written as .safetensors; got {path}. Change the suffix.")
-    state = _storable(model.state_dict(), half)
+    state = storable(model.state_dict(), half)
     data = safetensors.torch.save(state, metadata={"format": "pt"})
     whole = _describe(model, card, half, hashlib.sha256(data).hexdigest(), target)
     text = json.dumps(whole.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -133,8 +133,16 @@ def _describe(
     )
 
 
-def _storable(state: Mapping[str, Tensor], half: bool) -> dict[str, Tensor]:
-    """Plain tensors on the CPU, none sharing memory with another."""
+def storable(state: Mapping[str, Tensor], half: bool) -> dict[str, Tensor]:
+    """Plain tensors on the CPU, none sharing memory with another.
+
+    Args:
+        state: A state dict.
+        half: Bring tensors of two and more axes to float16 where their values allow it.
+
+    Raises:
+        WeightsError: a value is not finite.
+    """
     out = {}
     for key, value in state.items():
         value = value.detach().cpu()

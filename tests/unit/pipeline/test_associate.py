@@ -11,7 +11,7 @@ from chronopose.core.boxes import Boxes
 from chronopose.core.poses import Poses
 from chronopose.core.skeleton import Skeleton
 from chronopose.errors import UsageError
-from chronopose.pipeline.associate import Tracker, TrackSettings
+from chronopose.pipeline.associate import Tracker, TrackSettings, pose_box
 from chronopose.pipeline.identity import IdentitySettings, oks
 
 SIZE = (640, 360)
@@ -194,6 +194,64 @@ def test_two_boxes_on_one_person_are_one_person() -> None:
     tracked = tracker.update(0.0, Boxes(twice, np.array([0.9, 0.8])))
     same = poses_of(np.stack([twice[0], twice[0] + 1.0]))
     assert tracker.identify(0.0, tracked, same).tolist() == [1, 0]
+
+
+def test_a_box_around_two_people_is_nobody_of_its_own() -> None:
+    tracker = Tracker()
+    tracker.start(SIZE)
+    left, right = box_at((280, 180)), box_at((380, 180))
+    around = np.concatenate([left[:2], right[2:]])
+    xyxy = np.stack([left, right, around])
+    tracked = tracker.update(0.0, Boxes(xyxy, np.array([0.9, 0.8, 0.7])))
+    poses = poses_of(xyxy)
+    mixed = poses.xy.copy()
+    mixed[2, :2], mixed[2, 2:] = mixed[0, :2], mixed[1, 2:]  # one's head on the other's legs
+    found = tracker.identify(0.0, tracked, Poses(mixed, poses.score, STICK))
+    assert found.tolist() == [1, 2, 0]
+
+
+def test_a_tree_is_nobody_while_its_joints_are_unsure() -> None:
+    settings = TrackSettings(identity=IdentitySettings(least_pose=0.45))
+    tracker = Tracker(settings)
+    tracker.start(SIZE)
+    xyxy = np.stack([box_at((150, 180)), box_at((480, 180))])
+    for i in range(4):
+        tracked = tracker.update(i * 0.04, Boxes(xyxy, np.array([0.9, 0.8])))
+        poses = poses_of(xyxy)
+        poses.score[1] = 0.3
+        assert tracker.identify(i * 0.04, tracked, poses).tolist() == [1, 0]
+
+
+def test_one_unsure_pose_does_not_hide_a_person_who_was_sure_before() -> None:
+    settings = TrackSettings(identity=IdentitySettings(least_pose=0.45))
+    tracker = Tracker(settings)
+    tracker.start(SIZE)
+    xyxy = box_at((300, 180))[None]
+    for i, score in enumerate((0.9, 0.9, 0.1, 0.9)):
+        tracked = tracker.update(i * 0.04, Boxes(xyxy, np.ones(1)))
+        # after the third frame the mean is 0.9 x 0.8 + 0.1 x 0.2 = 0.74
+        assert tracker.identify(i * 0.04, tracked, poses_of(xyxy, score=score)).tolist() == [1]
+
+
+def test_the_last_pose_pulls_a_trembling_box_back() -> None:
+    settings = TrackSettings(pose_share=0.5)
+    tracker = Tracker(settings)
+    tracker.start(SIZE)
+    still = box_at((300, 180))
+    poses = poses_of(still[None])
+    around = pose_box(poses.xy[0], poses.score[0])
+    assert around is not None
+    tracker.identify(0.0, tracker.update(0.0, Boxes(still[None], np.ones(1))), poses)
+    wide = still + np.array([-20.0, 0, 20, 0])
+    shown = tracker.update(0.04, Boxes(wide[None], np.ones(1)))[0].xyxy
+    np.testing.assert_allclose(shown, (wide + around) / 2, atol=0.5)
+
+
+def test_there_is_no_box_around_a_pose_that_is_half_unknown() -> None:
+    pose = poses_of(box_at((300, 180))[None])
+    score = pose.score[0].copy()
+    score[:2] = 0.1
+    assert pose_box(pose.xy[0], score) is None
 
 
 def test_poses_undo_an_exchange_of_boxes() -> None:

@@ -15,7 +15,7 @@ from chronopose.core.boxes import Boxes
 from chronopose.core.video import VideoInfo
 from chronopose.errors import FormatError, UsageError, WeightsError
 from chronopose.io.video import Frame
-from chronopose.pipeline import detect
+from chronopose.pipeline.builtin import BuiltIn
 from chronopose.pipeline.detect import (
     BoxesFile,
     FunctionDetector,
@@ -166,33 +166,32 @@ def test_weights_that_are_not_there_are_named(tmp_path: Path) -> None:
         Torchvision(SMALL, weights=tmp_path / "none.pth")
 
 
-def test_builtin_without_shipped_weights_names_the_other_ways(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(detect, "SHIPPED", tmp_path)
-    with pytest.raises(WeightsError, match=r"whole-frame.*torchvision.*boxes"):
-        build_detector("builtin")
-
-
-def test_auto_without_shipped_weights_says_that_it_looks_for_one_person(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(detect, "SHIPPED", tmp_path)
-    assert isinstance(build_detector("auto"), WholeFrame)
-    assert "one person" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize("spec", ["auto", "builtin"])
-def test_shipped_weights_are_used(
-    tmp_path: Path, random_weights: Path, monkeypatch: pytest.MonkeyPatch, spec: str
-) -> None:
-    state = torch.load(random_weights, weights_only=True)
-    save_file(
-        {k: v.contiguous().clone() for k, v in state.items()},
-        tmp_path / f"detector.{SMALL}.safetensors",
-    )
-    monkeypatch.setattr(detect, "SHIPPED", tmp_path)
-    assert isinstance(build_detector(spec), Torchvision)
+def test_the_shipped_detector_is_the_default(spec: str) -> None:
+    assert isinstance(build_detector(spec), BuiltIn)
+
+
+def test_the_side_at_which_frames_are_looked_at_can_be_chosen() -> None:
+    assert vars(build_detector("builtin:640"))["_side"] == 640
+    for wrong in ("builtin:x", "builtin:10", "builtin:-640"):
+        with pytest.raises(UsageError, match="whole number of pixels"):
+            build_detector(wrong)
+
+
+def test_a_damaged_weights_file_of_the_detector_is_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "d.safetensors"
+    file.write_bytes(b"not weights")
+    with pytest.raises(WeightsError, match="cannot be read as weights"):
+        build_detector("builtin", weights=file)
+    with pytest.raises(WeightsError, match="cannot be read as weights"):
+        build_detector("builtin", weights=tmp_path / "none.safetensors")
+
+
+def test_weights_of_another_network_are_no_detector(tmp_path: Path) -> None:
+    file = tmp_path / "d.safetensors"
+    save_file({"a": torch.zeros(2)}, file, metadata={"config": "{}"})
+    with pytest.raises(WeightsError, match="does not hold the weights of a person detector"):
+        build_detector("builtin", weights=file)
 
 
 @pytest.mark.parametrize(

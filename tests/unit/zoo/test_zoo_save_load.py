@@ -118,7 +118,7 @@ def test_values_beyond_half_precision_are_kept(model: PoseModel, tmp_path: Path)
     assert safetensors.torch.load_file(path)["head.weight"].max() == 70000.0
 
 
-@pytest.mark.parametrize("name", [card.name for card in zoo.list_cards([SHIPPED])])
+@pytest.mark.parametrize("name", [c.name for c in zoo.list_cards([SHIPPED]) if c.joints])
 def test_shipped_weights_load_by_their_name(name: str) -> None:
     assert zoo.load(name).card.name == name  # type: ignore[union-attr]
 

@@ -148,6 +148,10 @@ class LSPET:
             f"lspet im{self._first + index + 1:05d}",
         )  # fmt: skip
 
+    def joints_of(self, index: int) -> NDArray[np.float32]:
+        """``(14, 2)`` labelled joints of a picture, pixels; NaN where unlabelled."""
+        return self._xy[index]
+
     def fingerprint(self) -> str:
         """Hash of the labels and of the pictures' names and sizes, with the split."""
         return f"lspet-{self._split}-{self._digest[:12]}"
