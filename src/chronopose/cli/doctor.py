@@ -92,10 +92,14 @@ def _parquet() -> str:
 
 def _weights() -> str:
     from chronopose import zoo
+    from chronopose.pipeline.builtin import load_person_detector
 
     cards = zoo.list_cards()
     for card in cards:
-        zoo.load(card.name)
+        if card.joints:
+            zoo.load(card.name)
+        elif card.path is not None:
+            load_person_detector(card.path)
     return f"{len(cards)} cards, all load: {', '.join(c.name for c in cards) or 'none shipped'}"
 
 

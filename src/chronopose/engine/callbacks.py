@@ -53,6 +53,7 @@ class RunKeeper(pl.Callback):
         self.progress, self._first, self._quiet = progress, first_step, quiet
         self._bar: tqdm[Any] | None = None
         self._clips, self._since = 0, 0.0
+        self._waited, self._ready = 0.0, 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open the log and the bar."""
@@ -64,7 +65,13 @@ class RunKeeper(pl.Callback):
             total=module.settings.total_steps, initial=self._first, unit="step",
             disable=self._quiet, desc="train", leave=True,
         )  # fmt: skip
-        self._since = time.perf_counter()
+        self._since = self._ready = time.perf_counter()
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Count the time since the last pass as waiting for data."""
+        self._waited += time.perf_counter() - self._ready
 
     def on_train_batch_end(
         self,
@@ -75,6 +82,12 @@ class RunKeeper(pl.Callback):
         batch_idx: int,
     ) -> None:
         """After the last pass of a step: log, validate, save."""
+        self._after_pass(trainer, pl_module, batch, batch_idx)
+        self._ready = time.perf_counter()
+
+    def _after_pass(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         module = _ours(pl_module)
         settings, step = module.settings, module.step
         self._clips += len(batch.frames) * trainer.world_size
@@ -115,8 +128,9 @@ class RunKeeper(pl.Callback):
 
     def _write_log(self, module: PoseModule) -> None:
         now = time.perf_counter()
-        rate = self._clips / max(1e-9, now - self._since)
-        self._clips, self._since = 0, now
+        spent = max(1e-9, now - self._since)
+        rate, waiting = self._clips / spent, self._waited / spent
+        self._clips, self._since, self._waited = 0, now, 0.0
         number, _, _ = module.settings.phase_at(module.step - 1)
         means = module.take_meters()
         row = {
@@ -124,6 +138,7 @@ class RunKeeper(pl.Callback):
             "lr": module.settings.lr_at(module.step - 1),
             **{k: means[k] for k in sorted(means)},
             "clips_per_s": round(rate, 2),
+            "waiting": round(waiting, 3),
         }
         self._log.write("train", module.step, row)
         if self._bar is not None:

@@ -250,7 +250,9 @@ class _Loop:
             bar.update()
             if self.step % settings.log_every == 0 or self.step == last:
                 self.terms = {k: float(np.mean([r[k] for r in rows])) for k in rows[0]}
-                log.write("train", self.step, {**self.terms, "lr": settings.lr_at(self.step - 1)})
+                share = waited / max(time.monotonic() - started, 1e-9)
+                row = {**self.terms, "lr": settings.lr_at(self.step - 1)}
+                log.write("train", self.step, {**row, "waiting": round(share, 3)})
                 bar.set_postfix(self.terms)
                 rows = []
             if self.step % settings.save_every == 0 or self.step == last:
