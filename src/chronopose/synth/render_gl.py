@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,10 @@ def open_context() -> Any:
         import moderngl
     except ImportError as error:
         raise OpenGLMissing("the package 'moderngl' is not installed") from error
+    # Mesa and Triton, which torch loads when it feels like it, both bring an LLVM; the process
+    # dies if Mesa's comes first.
+    with contextlib.suppress(ImportError):
+        import_module("triton._C.libtriton")
     ways: list[dict[str, Any]] = [{}]
     if platform.system() == "Linux":
         named = {"backend": "egl", "libgl": "libGL.so.1", "libegl": "libEGL.so.1"}

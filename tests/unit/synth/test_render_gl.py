@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -167,3 +168,17 @@ def test_opengl_is_taken_where_it_opens(opener) -> None:
     assert isinstance(renderer, GLRenderer) and renderer.device
     renderer.close()
     renderer.close()
+
+
+def test_torch_and_its_compiler_can_be_loaded_after_a_context_was_opened(opener) -> None:
+    # Mesa's LLVM loaded before Triton's used to kill the process.
+    code = (
+        "from contextlib import suppress\n"
+        "from chronopose.synth.render_gl import open_context\n"
+        "open_context()\n"
+        "with suppress(ImportError):\n"
+        "    import triton\n"
+        "print('alive')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "alive", done.stderr
