@@ -16,8 +16,8 @@ def add_arguments(parser: Any) -> None:
     """Flags of the verb."""
     add = parser.add_argument
     add("assets", help="folder with MakeHuman clothes, shoes, hair and brows")
-    add("--out", "-o", default="bank.npz", metavar="FILE", help="the bank")
-    add("--seed", default=0, type=int, metavar="N", help="decides who there is")
+    add("--out", "-o", default="bank.npz", metavar="FILE", help="where to write, .npz")
+    add("--seed", default=0, type=int, metavar="N", help="another seed, other people")
 
 
 def run(options: Any) -> int:

@@ -33,8 +33,10 @@ LEAST_HITS, BRIDGE_S = 3, 0.5
 """Boxes that make a person, and seconds that a track lives on without one."""
 POSE_SHARE = 0.5
 """How much the last pose says about where a person's box is now."""
-SAME_POSE, LEAST_POSE = 0.65, 0.45
+SAME_POSE, LEAST_POSE = 0.55, 0.5
 """How alike two poses of one person are, and how sure a person's joints are, at least."""
+LEAST_SIDE_PX = 2.0
+"""Boxes of which less lies in the frame are left out, pixels of the frame."""
 AT_MOST = 100
 """People in a frame."""
 
@@ -65,9 +67,10 @@ def find_people(
     found = []
     for logits, boxes in zip(output.logits, output.boxes, strict=True):
         scores = logits.sigmoid()
-        likely = scores >= min_score
-        scores, boxes = scores[likely], (boxes[likely] + 0.5) / ratio - 0.5
-        boxes = torch.minimum(boxes.clamp(min=-0.5), edge)
+        boxes = torch.minimum(((boxes + 0.5) / ratio - 0.5).clamp(min=-0.5), edge)
+        inside = (boxes[:, 2:] - boxes[:, :2] >= LEAST_SIDE_PX).all(-1)
+        likely = (scores >= min_score) & inside
+        scores, boxes = scores[likely], boxes[likely]
         keep = nms(boxes, scores, SAME_PERSON)[:AT_MOST]
         found.append((_voted(boxes[keep], boxes, scores), scores[keep]))
     return found

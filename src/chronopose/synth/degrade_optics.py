@@ -8,13 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chronopose.errors import ShapeError
-from chronopose.synth._kernels import LEAST_PX, Image, convolve, disc, to_bytes, to_light, trail
+from chronopose.synth._discs import Planes, shrink, spread
+from chronopose.synth._kernels import LEAST_PX, Image, convolve, to_bytes, to_light, trail
 from chronopose.synth.shot import Shot, check_strength
 
 _LAYER_PX = 2.5
 """Planes of one defocus layer differ by at most this much in radius."""
 _NEAREST = -1.5
 _MOST_LAYERS = 9
+_GUESS_PX = 3
+"""What is behind things is guessed in squares of so many pixels."""
 _PATH_POINTS = 96
 
 
@@ -104,7 +107,7 @@ class Defocus:
         for place, (frame, share) in enumerate(zip(shot.frames, hunt, strict=True)):
             light = to_light(frame)
             if shot.depth is None or focus is None:
-                blurred = convolve(light, disc(radius * share))
+                blurred = _picture(spread(_planes(light), radius * share))
             else:
                 blurred = depth_of_field(light, shot.depth[place], focus, radius * share)
             frames[place] = to_bytes(blurred)
@@ -136,21 +139,34 @@ def depth_of_field(
     side = np.clip(1 - focus_m / np.maximum(depth, 1e-6), _NEAREST, 1)
     count = min(max(int(np.ceil((1 - _NEAREST) * radius_px / _LAYER_PX)), 1), _MOST_LAYERS)
     # Middles of the layers lie on whole steps from the focus, so the focus itself stays sharp.
-    layer = np.rint(side / ((1 - _NEAREST) / count)).astype(int)
-    numbers = sorted(set(layer.ravel().tolist()), reverse=True)
+    layer = np.rint(side / ((1 - _NEAREST) / count)).astype(np.int64)
+    first = int(layer.min())
+    number_of = np.bincount((layer - first).ravel())
+    summed = np.bincount((layer - first).ravel(), np.abs(side).ravel())
+    numbers = (np.flatnonzero(number_of)[::-1] + first).tolist()
     radii = [
-        radius_px * float(np.abs(side[layer == n]).mean()) if n else 0.0 for n in numbers
-    ]  # fmt: skip
+        radius_px * float(summed[n - first] / number_of[n - first]) if n else 0.0 for n in numbers
+    ]
+    planes = _planes(light)
     if len(numbers) == 1:
-        return convolve(light, disc(radii[0]))
-    seen = np.zeros((*light.shape[:2], 4), np.float32)
+        return _picture(spread(planes, radii[0]))
+    seen = np.zeros((4, *light.shape[:2]), np.float32)
     for place, (number, radius) in enumerate(zip(numbers, radii, strict=True)):
-        kernel, reach = disc(radius), int(np.ceil(max([0.0, *radii[place + 1 :]]))) + 2
-        window = _around(layer == number, len(kernel) // 2 + reach)
-        own = _extended(light[window], layer[window], number, reach)
-        own = convolve(own, kernel)
-        seen[window] = own + seen[window] * (1 - np.clip(own[..., 3:], 0, 1))
-    return (seen[..., :3] / np.maximum(seen[..., 3:], 1e-6)).astype(np.float32)
+        reach = int(np.ceil(max([0.0, *radii[place + 1 :]]))) + 2
+        window = _around(layer == number, int(np.ceil(radius)) + reach)
+        own = spread(_extended(planes[:, *window], layer[window], number, reach), radius)
+        under = seen[:, *window]
+        under *= 1 - np.clip(own[3], 0, 1)
+        under += own
+    return _picture(seen[:3] / np.maximum(seen[3], 1e-6))
+
+
+def _planes(light: Image) -> Planes:
+    return np.ascontiguousarray(np.moveaxis(light, -1, 0))
+
+
+def _picture(planes: Planes) -> Image:
+    return np.ascontiguousarray(np.moveaxis(planes, 0, -1))
 
 
 def _around(inside: NDArray[np.bool_], reach: int) -> tuple[slice, slice]:
@@ -162,18 +178,18 @@ def _around(inside: NDArray[np.bool_], reach: int) -> tuple[slice, slice]:
     )
 
 
-def _extended(light: Image, layer: NDArray[np.int64], number: int, reach: int) -> Image:
-    """Light and coverage ``(H, W, 4)`` of a layer, also behind nearer ones as far as ``reach``.
+def _extended(light: Planes, layer: NDArray[np.int64], number: int, reach: int) -> Planes:
+    """Light and coverage ``(4, H, W)`` of a layer, also behind nearer ones as far as ``reach``.
 
     What lies behind a thing is guessed from what lies beside it; only its blurred edge shows it.
     """
     inside, known = layer == number, layer >= number
-    own = np.concatenate([light, np.ones_like(light[..., :1])], -1)
-    own = (own * inside[..., None]).astype(np.float32)
-    if known.all():
-        return own
-    around = convolve(
-        np.concatenate([own, known[..., None].astype(np.float32)], -1), disc(float(reach))
-    )
-    guess = around[..., :4] / np.maximum(around[..., 4:], 1e-3)
-    return np.where(known[..., None], own, np.clip(guess, 0, 1)).astype(np.float32)
+    own = np.empty((5, *layer.shape), np.float32)
+    np.multiply(light, inside, out=own[:3])
+    own[3], own[4] = inside, known
+    rows, columns = np.nonzero(~known)
+    if len(rows):
+        coarse = spread(shrink(own, _GUESS_PX), max(reach / _GUESS_PX, 1.0))
+        around = coarse[:, rows // _GUESS_PX, columns // _GUESS_PX]
+        own[:4, rows, columns] = np.clip(around[:4] / np.maximum(around[4], 1e-3), 0, 1)
+    return own[:4]

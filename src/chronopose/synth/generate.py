@@ -6,19 +6,30 @@ import multiprocessing as mp
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from chronopose.errors import UsageError
+from chronopose.errors import FormatError, UsageError
 from chronopose.synth.assets import Assets, open_assets
 from chronopose.synth.film import shoot
 from chronopose.synth.renderer import Kind, open_renderer
 from chronopose.synth.scenario import ClipPlan, make_scenario
 from chronopose.synth.scene import Renderer
-from chronopose.synth.write import ClipFacts, Pictures, is_written, read_facts, write_clip
+from chronopose.synth.write import (
+    VERSION,
+    ClipFacts,
+    Pictures,
+    is_written,
+    read_facts,
+    write_clip,
+)
 
 LAYERS = ("masks", "depth", "flow")
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP_NUM_THREADS")
+"""Told to processes that share a machine: each works with one thread."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +43,9 @@ class GenerateSettings:
         supersample: Samples a pixel and side.
         pictures: ``jpg``, ``png`` or ``mp4``.
         layers: Which of :data:`LAYERS` are written too.
+
+    Raises:
+        UsageError: a name is unknown, or supersample is not 1 to 4.
     """
 
     assets: Path | None = None
@@ -42,9 +56,14 @@ class GenerateSettings:
     layers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.layers if name not in LAYERS]
-        if unknown:
-            raise UsageError(f"There is no layer {unknown[0]!r}. Known: {', '.join(LAYERS)}.")
+        for what, names, known in (
+            ("layer", self.layers, LAYERS),
+            ("renderer", (self.renderer,), get_args(Kind)),
+            ("kind of pictures", (self.pictures,), get_args(Pictures)),
+        ):
+            unknown = [name for name in names if name not in known]
+            if unknown:
+                raise UsageError(f"There is no {what} {unknown[0]!r}. Known: {', '.join(known)}.")
         if not 1 <= self.supersample <= 4:
             raise UsageError(f"supersample is 1 to 4; got {self.supersample}.")
 
@@ -62,26 +81,32 @@ def generate(
         plans: What to make.
         out: Root of the set, see :func:`~chronopose.synth.write.write_clip`.
         settings: How to draw and write.
-        workers: Processes; 1 works in this one.
+        workers: Processes; 1 works in this one. More need ``if __name__ == "__main__":`` in a
+            script, as everything that starts processes does.
 
     Yields:
         As clips get ready: the plan, what was written, and whether it was made now. A clip that is
         there as a whole and was made from the same plan and assets is not made again.
 
     Raises:
-        UsageError: a clip of that name was made from something else.
-        FormatError: assets are damaged, or the system refused to write.
+        UsageError: two plans have one name, a clip of that name was made from something else or
+            written in another way, or there is less than one worker.
+        FormatError: assets are damaged, the system refused to write, or it ended a worker.
     """
     settings = settings or GenerateSettings()
     folder = Path(out)
+    if workers < 1:
+        raise UsageError(f"There must be at least one worker; got {workers}.")
+    names = [(plan.split, plan.name) for plan in plans]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UsageError(f"Two clips of {twice[0]} are called {twice[1]}. Give each its own seed.")
     assets = open_assets(settings.assets, settings.bank)
-    waiting = []
-    for plan in plans:
-        found = _there(folder, plan, assets)
-        if found is None:
-            waiting.append(plan)
-        else:
-            yield plan, found, False
+    found = [_there(folder, plan, assets, settings) for plan in plans]
+    for plan, facts in zip(plans, found, strict=True):
+        if facts is not None:
+            yield plan, facts, False
+    waiting = [plan for plan, facts in zip(plans, found, strict=True) if facts is None]
     if workers <= 1 or len(waiting) <= 1:
         stage = _Stage(folder, settings, assets)
         try:
@@ -94,13 +119,33 @@ def generate(
     with ProcessPoolExecutor(
         min(workers, len(waiting)), context, _start, (folder, settings)
     ) as pool:
-        jobs = {pool.submit(_make, plan): plan for plan in waiting}
+        with _one_thread_each():
+            jobs = {pool.submit(_make, plan): plan for plan in waiting}
         try:
             for job in as_completed(jobs):
                 yield jobs[job], job.result(), True
+        except BrokenProcessPool as error:
+            raise FormatError(
+                "The system ended a worker, most often because memory ran out. Give fewer "
+                "--workers; clips that are whole are not made again."
+            ) from error
         finally:
-            for job in jobs:
-                job.cancel()
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes that start meanwhile inherit it: numpy reads it once, when it is imported."""
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def origin(plan: ClipPlan, assets: Assets) -> dict[str, Any]:
@@ -110,15 +155,19 @@ def origin(plan: ClipPlan, assets: Assets) -> dict[str, Any]:
             "assets": assets.fingerprint()}  # fmt: skip
 
 
-def _there(folder: Path, plan: ClipPlan, assets: Assets) -> ClipFacts | None:
+def _there(
+    folder: Path, plan: ClipPlan, assets: Assets, settings: GenerateSettings
+) -> ClipFacts | None:
     if not is_written(folder, plan.split, plan.name):
         return None
     facts = read_facts(folder, plan.split, plan.name)
-    old = {k: facts.settings.get(k) for k in origin(plan, assets)}
-    changed = [k for k, v in origin(plan, assets).items() if old[k] != v]
+    wanted = {**origin(plan, assets), "version": VERSION, "pictures": settings.pictures}
+    old = {**facts.settings, "version": facts.version, "pictures": facts.pictures}
+    changed = [name for name, value in wanted.items() if old.get(name) != value]
+    changed += [name for name in settings.layers if name not in facts.settings.get("layers", ())]
     if changed:
         raise UsageError(
-            f"{folder} already holds the clip {plan.name} of {plan.split}, made with another "
+            f"{folder} already holds the clip {plan.name} of {plan.split}, made with another or no "
             f"{', '.join(changed)}. Choose another folder or other seeds."
         )
     return facts
@@ -145,7 +194,9 @@ class _Stage:
             footage.time_s, seed=plan.seed, layers=layers, pictures=settings.pictures,
             settings={**origin(plan, self._assets), "people_and_motions": players,
                       "environment": scenario.environment.key,
-                      "fingerprint": scenario.fingerprint()},
+                      "fingerprint": scenario.fingerprint(), "layers": list(settings.layers),
+                      "renderer": type(self._renderers[plan.size]).__name__,
+                      "supersample": settings.supersample},
         )  # fmt: skip
 
     def close(self) -> None:
@@ -158,9 +209,8 @@ _STAGE: _Stage | None = None
 
 
 def _start(folder: Path, settings: GenerateSettings) -> None:
-    """Make a worker's stage. Each process draws with one thread: there are many of them."""
+    """Make a worker's stage."""
     global _STAGE
-    os.environ["LP_NUM_THREADS"] = "1"
     _STAGE = _Stage(folder, settings, open_assets(settings.assets, settings.bank))
 
 

@@ -125,10 +125,13 @@ def clearance(body: Body, poses: BonePoses) -> Array:
     chosen = _outermost(body)
     vertices = body.vertices[chosen].astype(np.float64)
     bones, weights = body.bones[chosen], body.weights[chosen].astype(np.float64)
-    lowest = np.empty(len(poses))
-    for frame, matrix in enumerate(matrices):
-        blended = (matrix[:, 2][bones] * weights[..., None]).sum(1)
-        lowest[frame] = (dot(blended[:, :3], vertices) + blended[:, 3]).min()
+    # Height is linear in a bone's matrix: one weight for each vertex, bone and column.
+    points = np.concatenate([vertices, np.ones((len(vertices), 1))], 1)
+    rows = np.repeat(np.arange(len(points)), 4)
+    shares = np.zeros((len(points), len(BONES), 4))
+    np.add.at(shares, (rows, bones.ravel()), (weights[..., None] * points[:, None]).reshape(-1, 4))
+    heights = matrices[:, :, 2].reshape(len(matrices), -1) @ shares.reshape(len(points), -1).T
+    lowest: Array = heights.min(1)
     return lowest
 
 
@@ -145,7 +148,7 @@ def _outermost(body: Body) -> Array:
     ways = np.stack([np.cos(spin) * np.sin(tilt), np.sin(spin) * np.sin(tilt), np.cos(tilt)])
     main = body.bones[np.arange(len(body.bones)), body.weights.argmax(1)]
     chosen = [
-        mine[(body.vertices[mine] @ ways).argmax(0)]
+        mine[(body.vertices[mine] @ ways).round(9).argmax(0)]
         for bone in range(len(BONES))
         if len(mine := np.flatnonzero(main == bone))
     ]

@@ -17,14 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chronopose.errors import UsageError
-from chronopose.synth.assets import Assets
-from chronopose.synth.body import BONES, Body, BonePoses
+from chronopose.synth.assets import Assets, reach_m
+from chronopose.synth.body import Body, BonePoses
 from chronopose.synth.camera import Camera
-from chronopose.synth.motion import Motion
 from chronopose.synth.filming import draw_shooting, follow_cameras
-from chronopose.synth.plain_body import SOLIDS, solid
+from chronopose.synth.motion import Motion
 from chronopose.synth.retarget import retarget
 from chronopose.synth.scene import Environment
+from chronopose.synth.stage import Stage
+from chronopose.synth.things import Seat, Thing, draw_things, needs_seat
 
 Difficulty = Literal["clean", "blur", "defocus", "occlusion", "crowd"]
 DIFFICULTIES: tuple[Difficulty, ...] = ("clean", "blur", "defocus", "occlusion", "crowd")
@@ -35,18 +36,12 @@ CROWD = (5, 8)
 """People in a crowd, whatever the plan says."""
 FINE = 8
 """Moments of a frame's time in which a blurred clip is drawn."""
-APART_M, APART_IN_CROWD_M = 0.65, 0.45
-"""Least distance of two pelvises over the ground, metres."""
-NEAREST_M = 1.7
-"""Nobody comes closer to the camera, metres."""
-TRIES = 40
+ROOM_M, ROOM_IN_CROWD_M = 0.1, 0.0
+"""Free space between two people, metres; bodies themselves keep 0.4 m between their spines."""
+MOTIONS = 3
+"""Motions that are tried for a person until one fits into the picture and between the others."""
 SETTLE_S = 1.0
 """Motion before and after the clip that retargeting looks at, seconds."""
-THING_SIZES = {
-    "box": (0.5, 0.5, 0.9), "pole": (0.14, 0.14, 2.4), "board": (1.0, 0.05, 1.1),
-    "plant": (0.6, 0.6, 1.4),
-}  # fmt: skip
-"""Typical extents of occluders, metres."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,11 +76,12 @@ class ClipPlan:
                 f"A clip is one of {', '.join(DIFFICULTIES)} of the split {', '.join(SPLITS)}; "
                 f"got {self.difficulty!r}, {self.split!r}."
             )
-        if not 1 <= low <= high <= 30 or self.frames < 2 or not self.fps > 0 or self.seed < 0:
+        timed = self.frames >= 2 and 0 < self.fps < 1000
+        if not 1 <= low <= high <= 30 or not timed or self.seed < 0:
             raise UsageError(
-                f"A clip needs 1 to 30 people, two frames or more, a rate above zero and a seed "
-                f"from 0; got people {low}..{high}, {self.frames} frames, {self.fps} frames a "
-                f"second, seed {self.seed}."
+                f"A clip needs 1 to 30 people, two frames or more, up to 1000 frames a second and "
+                f"a seed from 0; got people {low}..{high}, {self.frames} frames, {self.fps} frames "
+                f"a second, seed {self.seed}."
             )
         if any(n < 32 or n % 2 for n in self.size):
             raise UsageError(f"Sides of a clip are even and at least 32 pixels; got {self.size}.")
@@ -157,126 +153,70 @@ class Scenario:
         return hashlib.sha256(json.dumps(decisions, sort_keys=True).encode()).hexdigest()
 
 
-def make_scenario(plan: ClipPlan, assets: Assets) -> Scenario:
+def make_scenario(plan: ClipPlan, assets: Assets, *, painted: bool = True) -> Scenario:
     """Draw everything random about a clip.
 
-    People for whom no free place is found in :data:`TRIES` attempts stay away; one always comes.
+    People for whom no place is found stay away; one always comes.
+
+    Args:
+        plan: What is wanted.
+        assets: What it is made of.
+        painted: False leaves places made by code black, for labels without pictures: faster, and
+            everything else is the same.
     """
-    rng = np.random.default_rng([plan.seed, DIFFICULTIES.index(plan.difficulty)])
-    environment = assets.environment(plan.split, rng)
-    shooting = draw_shooting(plan.size, plan.difficulty == "blur", rng)
+    rng = np.random.default_rng(
+        [plan.seed, DIFFICULTIES.index(plan.difficulty), SPLITS.index(plan.split)]
+    )
+    environment = assets.environment(plan.split, rng, painted=painted)
     time_s = (np.arange((plan.frames + 2) * plan.fine + 1) - plan.fine) / (plan.fps * plan.fine)
+    seconds = float(time_s[-1] - time_s[0])
+    shooting = draw_shooting(plan.size, seconds, plan.difficulty == "blur", rng)
+    reach = reach_m(environment)
+    focus = float(np.exp(rng.uniform(np.log(3.0), np.log(0.8 * reach))))
+    cameras = follow_cameras(shooting, focus, time_s, plan.size, rng)
     crowd = plan.difficulty == "crowd"
     low, high = CROWD if crowd else plan.people
-    count = int(rng.integers(low, high + 1))
-    stage = _Stage(APART_IN_CROWD_M if crowd else APART_M)
+    stage = Stage(cameras, time_s, ROOM_IN_CROWD_M if crowd else ROOM_M, reach)
     players: list[Player] = []
-    for _ in range(count):
+    things: list[Thing] = []
+    for _ in range(int(rng.integers(low, high + 1))):
         body = assets.body(plan.split, rng)
-        motion = assets.motion(plan.split, float(time_s[-1] - time_s[0]) + 2 * SETTLE_S, rng)
-        poses = _perform(motion, body, time_s)
-        placed = stage.place(poses, shooting.half_width, rng, first=not players)
-        if placed is not None:
-            matrices = body.skin_matrices(placed)
-            players.append(Player(body, matrices, len(players) + 1, motion.key))
-    cameras = follow_cameras(shooting, stage.middle(), time_s, plan.size, rng)
+        for left in reversed(range(MOTIONS)):
+            motion = assets.motion(plan.split, seconds, rng, SETTLE_S)
+            whole, poses = _perform(motion, assets, body, time_s)
+            extent = stage.extent(body, poses)
+            seat = Seat(body, whole) if needs_seat(motion) else None
+            if seat is not None:
+                extent = extent.beside(
+                    np.tile(seat.place, (len(extent.points), 1)), seat.radius_m
+                )  # fmt: skip
+            spot = stage.place(extent, shooting.half_width, rng, anyhow=not (players or left))
+            if spot is not None:
+                matrices = body.skin_matrices(spot.carry_poses(poses))
+                players.append(Player(body, matrices, len(players) + 1, motion.key))
+                if seat is not None:
+                    things.append(seat.thing(spot, time_s, plan.seed + len(players)))
+                break
     if plan.difficulty == "occlusion":
-        players += _things(stage, cameras[0], time_s, rng)
+        things += draw_things(stage, shooting.half_width, time_s, rng)
     shutter = int(rng.integers(2, plan.fine // 2 + 1)) if plan.fine > 1 else 0
-    return Scenario(plan, environment, cameras, tuple(players), time_s, shutter)
+    solid = [Player(thing.body, thing.matrices, 0) for thing in things]
+    return Scenario(plan, environment, cameras, (*players, *solid), time_s, shutter)
 
 
-def _perform(motion: Motion, body: Body, time_s: NDArray[np.float64]) -> BonePoses:
-    """What the body does at the moments of the clip, starting anywhere on the ground."""
+def _perform(
+    motion: Motion, assets: Assets, body: Body, time_s: NDArray[np.float64]
+) -> tuple[BonePoses, BonePoses]:
+    """What the body does, anywhere on the ground: with what is before and after, and in the clip.
+
+    The motion's time 0 is the first moment of the clip.
+    """
     step = float(time_s[1] - time_s[0])
     before = round(SETTLE_S / step)
-    times = motion.time_s[0] + np.arange(len(time_s) + 2 * before) * step
-    poses = retarget(motion.at(times), body)
+    times = (np.arange(len(time_s) + 2 * before) - before) * step
+    whole = retarget(motion.at(times), body, calibration=assets.calibration(motion))
     part = slice(before, before + len(time_s))
-    return BonePoses(poses.rotations[part], poses.root[part], time_s)
-
-
-def _moved(
-    poses: BonePoses, turn_rad: float, anchor: NDArray[np.floating], place: NDArray[np.floating]
-) -> BonePoses:
-    """Turn a performance about the vertical and carry ``anchor`` to ``place`` on the ground."""
-    cos, sin = np.cos(turn_rad), np.sin(turn_rad)
-    turn = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
-    root = (poses.root - [*anchor, 0.0]) @ turn.T + [*place, 0.0]
-    rotations = turn @ poses.rotations
-    return BonePoses(rotations.astype(np.float32), root.astype(np.float32), poses.time_s)
-
-
-class _Stage:
-    """The ground in front of the camera, which stands at the origin and looks along +y."""
-
-    def __init__(self, apart_m: float) -> None:
-        self._apart = apart_m
-        self._paths: list[NDArray[np.float64]] = []
-
-    def place(
-        self, poses: BonePoses, half_width: float, rng: np.random.Generator, *, first: bool
-    ) -> BonePoses | None:
-        """Find room for a performance.
-
-        Args:
-            poses: Anywhere.
-            half_width: Half the width of the view at a distance of one metre, metres.
-            rng: Draws directions and places.
-            first: Take the last attempt even if it does not fit well.
-        """
-        path = poses.root[:, :2].astype(np.float64)
-        anchor = path[len(path) // 2]
-        placed: BonePoses | None = None
-        for _ in range(TRIES):
-            depth = float(np.exp(rng.uniform(np.log(2.6), np.log(8.5))))
-            side = float(rng.uniform(-0.8, 0.8)) * half_width * depth
-            turn = float(rng.uniform(0, 2 * np.pi))
-            placed = _moved(poses, turn, anchor, np.array([side, depth]))
-            way = placed.root[:, :2].astype(np.float64)
-            seen = np.abs(way[:, 0]) < 0.95 * half_width * way[:, 1]
-            free = all(np.linalg.norm(way - w, axis=1).min() >= self._apart for w in self._paths)
-            if free and np.linalg.norm(way, axis=1).min() >= NEAREST_M and seen.mean() > 0.7:
-                break
-        else:
-            if not first:
-                return None
-        assert placed is not None
-        self._paths.append(placed.root[:, :2].astype(np.float64))
-        return placed
-
-    def middle(self) -> NDArray[np.float64]:
-        """``(2,)`` mean place of the people."""
-        return np.mean([p.mean(0) for p in self._paths], 0)
-
-    def somebody(self, rng: np.random.Generator) -> NDArray[np.float64]:
-        """``(2,)`` where one of the people is in the middle of the clip."""
-        path = self._paths[int(rng.integers(len(self._paths)))]
-        return path[len(path) // 2]
-
-
-def _things(
-    stage: _Stage, camera: Camera, time_s: NDArray[np.float64], rng: np.random.Generator
-) -> list[Player]:
-    """Two to four things between the camera and people; the last one moves across the view."""
-    players = []
-    count = int(rng.integers(2, 5))
-    for number in range(count):
-        kind = SOLIDS[int(rng.integers(len(SOLIDS)))]
-        size = tuple(float(s * np.exp(rng.normal(0, 0.15))) for s in THING_SIZES[kind])
-        body = solid(kind, (size[0], size[1], size[2]), int(rng.integers(1 << 30)))
-        target, eye = stage.somebody(rng), camera.place[:2]
-        place = eye + (target - eye) * rng.uniform(0.4, 0.8) + rng.normal(0, 0.2, 2)
-        root = np.tile([*place, 0.0], (len(time_s), 1))
-        if number == count - 1:
-            across = np.array([target[1] - eye[1], -(target[0] - eye[0])])
-            across /= max(float(np.linalg.norm(across)), 1e-6)
-            speed = float(rng.uniform(0.5, 1.5)) * (1 if rng.random() < 0.5 else -1)
-            root[:, :2] += np.outer((time_s - time_s.mean()) * speed, across)
-        still = np.broadcast_to(np.eye(3, dtype=np.float32), (len(time_s), len(BONES), 3, 3))
-        poses = BonePoses(still, root.astype(np.float32), time_s)
-        players.append(Player(body, body.skin_matrices(poses), 0))
-    return players
+    return whole, BonePoses(whole.rotations[part], whole.root[part], time_s)
 
 
 def plans(

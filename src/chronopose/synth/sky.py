@@ -42,22 +42,38 @@ def procedural_environment(
     Raises:
         UsageError: The split or place is unknown, the seed negative or the height too small.
     """
+    if height < 16:
+        raise UsageError(f"A place needs a height of at least 16; got {height}.")
+    outdoor, rng = _drawn(seed, split, place)
+    paint = outdoor_panorama if outdoor else indoor_panorama
+    return environment_from_panorama(_key(outdoor, seed, split), _soften(paint(rng, height)))
+
+
+def procedural_key(seed: int, split: Split = "train", *, place: Place = "any") -> str:
+    """Name of the environment that :func:`procedural_environment` paints, without painting it.
+
+    Raises:
+        UsageError: The split or place is unknown, or the seed negative.
+    """
+    return _key(_drawn(seed, split, place)[0], seed, split)
+
+
+def _drawn(seed: int, split: str, place: str) -> tuple[bool, np.random.Generator]:
+    """Whether a place is under the open sky, and what draws the rest of it."""
     if split not in get_args(Split) or place not in get_args(Place):
         raise UsageError(
             f"There is no split {split!r} or no place {place!r}. Splits: "
             f"{', '.join(get_args(Split))}; places: {', '.join(get_args(Place))}."
         )
-    if seed < 0 or height < 16:
-        raise UsageError(
-            f"A place needs a seed of at least 0 and a height of at least 16; got {seed}, {height}."
-        )
+    if seed < 0:
+        raise UsageError(f"A place needs a seed of at least 0; got {seed}.")
     rng = np.random.default_rng([seed, get_args(Split).index(split)])
     outdoor = bool(rng.random() < _OUTDOOR_SHARE)
-    if place != "any":
-        outdoor = place == "outdoor"
-    paint = outdoor_panorama if outdoor else indoor_panorama
-    key = f"{'outdoor' if outdoor else 'indoor'}/{split}/{seed}"
-    return environment_from_panorama(key, _soften(paint(rng, height)))
+    return outdoor if place == "any" else place == "outdoor", rng
+
+
+def _key(outdoor: bool, seed: int, split: str) -> str:
+    return f"{'outdoor' if outdoor else 'indoor'}/{split}/{seed}"
 
 
 def _soften(picture: NDArray[np.float32]) -> NDArray[np.float32]:

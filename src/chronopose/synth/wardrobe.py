@@ -241,7 +241,8 @@ class Bank:
     def dress(self, wearing: Wearing) -> Body:
         """The body of a person with everything that was chosen, standing on the ground."""
         shape = wearing.person.shape
-        rows = (self.mean + np.tensordot(shape, self.basis, 1)).astype(np.float64)
+        # Double precision: processors that order sums differently agree in the end.
+        rows = self.mean + np.tensordot(shape.astype(np.float64), self.basis, 1)
         count, marks = len(self.paint), len(self.marks)
         worn = (wearing.outfit, wearing.shoes, wearing.hair, wearing.brows)
         pieces = [p for p in worn if p is not None]

@@ -51,6 +51,13 @@ def test_boxes_end_at_the_edge_of_the_frame():
     assert boxes.tolist() == [[-0.5, -0.5, 199.5, 99.5]]
 
 
+def test_a_box_outside_the_frame_is_nobody():
+    boxes, scores = find_people(
+        Fixed([70.0, 2.0, 90.0, 30.0], []), torch.zeros(1, 3, 100, 200), 64, 0.3
+    )[0]
+    assert len(boxes) == len(scores) == 0
+
+
 def test_sides_are_padded_to_whole_cells():
     seen: list[torch.Tensor] = []
     find_people(Fixed([1.0, 1, 2, 2], seen), torch.full((1, 3, 90, 160), 255.0), 160, 0.3)
