@@ -33,7 +33,7 @@ LEAST_HITS, BRIDGE_S = 3, 0.5
 """Boxes that make a person, and seconds that a track lives on without one."""
 POSE_SHARE = 0.5
 """How much the last pose says about where a person's box is now."""
-SAME_POSE, LEAST_POSE = 0.55, 0.5
+SAME_POSE, LEAST_POSE = 0.55, 0.57
 """How alike two poses of one person are, and how sure a person's joints are, at least."""
 LEAST_SIDE_PX = 2.0
 """Boxes of which less lies in the frame are left out, pixels of the frame."""
