@@ -4,7 +4,8 @@ speed: streamed inference (each frame encoded once, windows fused) against recom
 of every window. memory: peak memory of ``predict`` on a long video against a short one. window:
 accuracy and encoded crops with windows held still (reencode, warp) against windows cut anew for
 every pose (key). metrics: PoseTrack AP and MOTA against plain loops, OKS AP against
-faster-coco-eval.
+faster-coco-eval. synth: frames and labelled people a second of the generator, drawn with OpenGL
+against plain numpy.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from typing import Any
 HELP = "measure speed and memory against a reference in the same run"
 SPEED_MODEL = "tdmi:hrnet_w48"
 LIGHT_MODEL = "tdmi:lite"
+WINDOW_CLIPS, SYNTH_CLIPS = 8, 5
 
 
 def add_arguments(parser: Any) -> None:
     """Flags of the verb."""
     add = parser.add_argument
-    add("what", choices=["speed", "memory", "window", "metrics"], help="what to measure")
+    add("what", choices=["speed", "memory", "window", "metrics", "synth"], help="what to measure")
     add(
         "--model",
         default="",
@@ -29,7 +31,15 @@ def add_arguments(parser: Any) -> None:
     add("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, cuda:N")
     add("--sequences", default=170, type=int, metavar="N", help="made-up videos for metrics")
     add("--repeats", default=5, type=int, metavar="N", help="interleaved repetitions of a timing")
-    add("--clips", default=8, type=int, metavar="N", help="generated clips for window")
+    add(
+        "--clips",
+        default=None,
+        type=int | None,
+        metavar="N",
+        help="generated clips for window (default: 8) or synth (default: 5)",
+    )
+    add("--workers", default=2, type=int, metavar="N", help="processes for synth")
+    add("--json", default=None, type=str | None, metavar="FILE", help="also write it, for synth")
     add(
         "--minutes",
         default=[1.0, 20.0],
@@ -47,6 +57,8 @@ def run(options: Any) -> int:
 
         bench_metrics(options.sequences, repeats=options.repeats)
         return 0
+    if options.what == "synth":
+        return _synth(options)
     from chronopose._api import pick_device
 
     device = pick_device(options.device)
@@ -57,10 +69,25 @@ def run(options: Any) -> int:
     elif options.what == "window":
         from chronopose.bench.window import bench_window
 
-        bench_window(options.model or LIGHT_MODEL, device, clips=options.clips)
+        bench_window(
+            options.model or LIGHT_MODEL,
+            device,
+            clips=WINDOW_CLIPS if options.clips is None else options.clips,
+        )
     else:
         from chronopose.bench.memory import bench_memory
 
         short, long = options.minutes
         bench_memory(short, long, model_name=options.model or LIGHT_MODEL, device=device)
+    return 0
+
+
+def _synth(options: Any) -> int:
+    from chronopose.bench.synth import bench_synth
+    from chronopose.io.atomic import write_json
+
+    clips = SYNTH_CLIPS if options.clips is None else options.clips
+    report = bench_synth(clips, workers=options.workers)
+    if options.json is not None:
+        write_json(options.json, report.as_json())
     return 0

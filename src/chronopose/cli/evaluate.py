@@ -122,17 +122,14 @@ def _detector(options: Any) -> int:
 
 def _official(options: Any) -> int:
     """Predict a whole set in its own joints, write and score that."""
-    import tempfile
-
     from chronopose import zoo
     from chronopose._api import pick_device
-    from chronopose.cli.score import read_sequences
     from chronopose.data.datasets._find import find_dataset
     from chronopose.engine.predict_set import predict_set
     from chronopose.engine.score import find_metric, score
+    from chronopose.engine.strata import score_strata, strata_table
     from chronopose.errors import UsageError
     from chronopose.io.atomic import write_json
-    from chronopose.io.labels import write_labels
     from chronopose.pipeline.link import link_people
 
     kind, _, folder = options.data.partition(":")
@@ -160,25 +157,40 @@ def _official(options: Any) -> int:
     boxes += " linked by our tracker" if linked else ""
     flip = "with" if options.flip_test else "without"
     print(f"{options.model} on {kind} {data.split}, {boxes}, {flip} flip test")
-    with tempfile.TemporaryDirectory() as scratch:
-        if data.SUBMISSION.startswith("posetrack"):
-            # What an evaluator sees is the files: coordinates as written, empty frames as dummies.
-            target = options.submission or scratch
-            write_labels(found, target, data.SUBMISSION, truth=data.sequences())
-            as_poseval = metric.startswith("posetrack-") and settings.get("compat") != "fixed"
-            found = list(read_sequences(target, data.SUBMISSION, keep_dummies=as_poseval))
-        elif options.submission is not None:
-            write_labels(found, options.submission, data.SUBMISSION)
-    if options.submission is not None:
-        print(f"predictions: {options.submission} ({data.SUBMISSION})")
+    as_poseval = metric.startswith("posetrack-") and settings.get("compat") != "fixed"
+    found = _as_handed_in(found, data, options.submission, as_poseval)
     result = score(found, data.sequences(), metric, **settings)
     print(result.table)
+    strata = score_strata(found, data.sequences(), data.stratum, metric, **settings)
+    if strata:
+        print(strata_table(strata))
     if options.json is not None:
         facts = {"model": options.model, "data": options.data, "split": data.split,
                  "boxes": options.boxes, "linked": linked, "flip_test": options.flip_test,
                  "fingerprint": data.fingerprint(), "options": settings}  # fmt: skip
-        write_json(options.json, {**facts, **result.as_json()})
+        rows = {"strata": {n: s.values for n, s in strata.items()}} if strata else {}
+        write_json(options.json, {**facts, **result.as_json(), **rows})
     return 0
+
+
+def _as_handed_in(found: Any, data: Any, submission: str | None, as_poseval: bool) -> Any:
+    """Write predictions as the set's evaluator takes them; what it sees is scored."""
+    import tempfile
+
+    from chronopose.cli.score import read_sequences
+    from chronopose.io.labels import write_labels
+
+    with tempfile.TemporaryDirectory() as scratch:
+        if data.SUBMISSION.startswith("posetrack"):
+            # What an evaluator sees is the files: coordinates as written, empty frames as dummies.
+            target = submission or scratch
+            write_labels(found, target, data.SUBMISSION, truth=data.sequences())
+            found = list(read_sequences(target, data.SUBMISSION, keep_dummies=as_poseval))
+        elif submission is not None:
+            write_labels(found, submission, data.SUBMISSION)
+    if submission is not None:
+        print(f"predictions: {submission} ({data.SUBMISSION})")
+    return found
 
 
 def open_data(name: str, frames: int, skeleton: str, cache: str, split: str = "") -> ClipSource:

@@ -94,7 +94,7 @@ def run(options: Any) -> int:
     )
     print(f"  labels   {options.out}/posetrack_data/annotations/{options.split}")
     print(f"  arrays   {options.out}/arrays/{options.split}")
-    return _check(options) if options.benchmark and options.split != "train" else 0
+    return check_benchmark(options) if options.benchmark and options.split != "train" else 0
 
 
 def _chosen(options: Any) -> list[ClipPlan]:
@@ -132,7 +132,8 @@ def _benchmark(options: Any) -> list[ClipPlan]:
     return synthtrack_plans(options.split, None if options.clips == CLIPS else options.clips)
 
 
-def _check(options: Any) -> int:
+def check_benchmark(options: Any) -> int:
+    """Compare what lies in ``out`` with the frozen labels of ``split``; the exit code."""
     from chronopose.synth.synthtrack import check_synthtrack
 
     problems = check_synthtrack(options.out, options.split)

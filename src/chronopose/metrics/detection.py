@@ -83,7 +83,7 @@ class BoxAP:
         boxes = found.xyxy[order].astype(np.float64)
         free = np.ones(len(truth), bool)
         overlaps = _shared(boxes, truth, of="union")
-        hidden = (_shared(boxes, away, of="first") >= 0.5).any(1)
+        hidden = np.any(_shared(boxes, away, of="first") >= 0.5, axis=1)
         keep, hits = [], []
         for row in range(len(boxes)):
             near = np.where(free, overlaps[row], -1.0)

@@ -17,7 +17,9 @@ Streams    numbers come from ``numpy.random.default_rng``, whose distributions n
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,12 +28,21 @@ from chronopose.core.skeletons import POSETRACK15
 from chronopose.errors import FormatError, UsageError
 from chronopose.io._labelled import VISIBLE
 from chronopose.io.posetrack import read_posetrack
-from chronopose.io.synthtrack import FROZEN_SPLITS, STRATA, FrozenClip, frozen_clips
+from chronopose.io.synthtrack import FROZEN_SPLITS, FrozenClip, frozen_clips
 from chronopose.synth.assets import Assets
+from chronopose.synth.camera import Camera
 from chronopose.synth.clip_arrays import ClipArrays, read_arrays
 from chronopose.synth.film import actors_at
 from chronopose.synth.labels import FrameLabels, label_frame
-from chronopose.synth.scenario import SPLITS, ClipPlan, Scenario, Split, make_scenario, plans
+from chronopose.synth.scenario import (
+    DIFFICULTIES,
+    SPLITS,
+    ClipPlan,
+    Scenario,
+    Split,
+    make_scenario,
+    plans,
+)
 from chronopose.synth.scene import Layers
 from chronopose.synth.write import VERSION, ClipPlaces, is_written, read_facts
 
@@ -71,19 +82,19 @@ def synthtrack_plans(split: Split, count: int | None = None) -> list[ClipPlan]:
     if not 1 <= wanted <= MOST_TRAIN:
         raise UsageError(f"Train of SynthTrack has 1 to {MOST_TRAIN} clips; got {wanted}.")
     return plans(
-        wanted, FIRST_SEED[split], STRATA, people=PEOPLE, frames=FRAMES, fps=FPS, size=SIZE,
+        wanted, FIRST_SEED[split], DIFFICULTIES, people=PEOPLE, frames=FRAMES, fps=FPS, size=SIZE,
         split=split,
     )  # fmt: skip
 
 
-def expected_labels(plan: ClipPlan) -> tuple[ClipArrays, Scenario]:
-    """Label a clip made by code without drawing it, in a second or so.
+def labels_alone(scenario: Scenario) -> tuple[list[FrameLabels], list[Camera]]:
+    """Labels and cameras of all frames of a scenario that nobody has drawn.
 
     Returns:
-        The labels, in which nobody is hidden and nobody seen: ``digest()`` is that of the drawn
-        clip, ``seen_digest()`` is not. And what happens in the clip, its place black.
+        Labels in which nobody hides anybody: all that lies in the picture is visible, nobody has a
+        seen box. The rest is as in the drawn clip.
     """
-    scenario = make_scenario(plan, Assets(), painted=False)
+    plan = scenario.plan
     width, height = plan.size
     nothing = Layers(
         np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.uint8),
@@ -92,22 +103,35 @@ def expected_labels(plan: ClipPlan) -> tuple[ClipArrays, Scenario]:
     moments = [scenario.moment(number) for number in range(plan.frames)]
     cameras = [scenario.cameras[m] for m in moments]
     ids = [p.track for p in scenario.people]
-    labels: list[FrameLabels] = [
+    labels = [
         label_frame(actors_at(scenario, m, m), camera, nothing, ids)
         for m, camera in zip(moments, cameras, strict=True)
     ]
-    return ClipArrays.of(labels, cameras, np.arange(plan.frames) / plan.fps), scenario
-
-
-def expected_digest(plan: ClipPlan) -> str:
-    """Hash of the labels that a clip made by code must have, found without drawing it."""
-    return expected_labels(plan)[0].digest()
+    return labels, cameras
 
 
 def freeze(plan: ClipPlan) -> FrozenClip:
-    """A row of the frozen table."""
-    arrays, scenario = expected_labels(plan)
+    """A row of the frozen table: a clip made by code, labelled without drawing it."""
+    scenario = make_scenario(plan, Assets(), painted=False)
+    arrays = ClipArrays.of(*labels_alone(scenario), np.arange(plan.frames) / plan.fps)
     return FrozenClip(plan.name, len(arrays.ids), scenario.fingerprint(), arrays.digest())
+
+
+def expected_digest(plan: ClipPlan) -> str:
+    """Hash that the labels of a clip made by code must have (``ClipFacts.labels_sha256``)."""
+    return freeze(plan).labels_sha256
+
+
+def freeze_table() -> dict[str, Any]:
+    """The whole table anew, for whoever changes the generator and raises its version.
+
+    It is read from ``io/synthtrack.json``; a minute of work.
+    """
+    splits = {s: [asdict(freeze(p)) for p in synthtrack_plans(s)] for s in ("val", "test")}
+    return {
+        "format": "chronopose SynthTrack", "version": VERSION, "people": list(PEOPLE),
+        "frames": FRAMES, "fps": FPS, "size": list(SIZE), "splits": splits,
+    }  # fmt: skip
 
 
 def check_synthtrack(folder: str | Path, split: Split) -> list[str]:

@@ -100,7 +100,7 @@ class Seat:
     """
 
     def __init__(self, body: Body, poses: BonePoses) -> None:
-        frame = int(np.argmin(poses.root[:, 2]))
+        frame = int(np.argmin(poses.root[:, 2].round(4)))
         still = BonePoses(poses.rotations[[frame]], poses.root[[frame]], poses.time_s[[frame]])
         matrices = body.skin_matrices(still)[0].astype(np.float64)
         hips = [BONES.index(f"{side}_thigh") for side in ("left", "right")]

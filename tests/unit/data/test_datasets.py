@@ -300,7 +300,7 @@ def test_mpii_keeps_its_square_beyond_the_picture(tmp_path: Path):
 def test_the_folder_is_the_registry_of_data_sets():
     assert set(list_datasets()) == {
         "coco", "crowdpose", "flic", "hieve", "jhmdb", "lsp", "lspet", "mpii", "penn_action",
-        "posetrack17", "posetrack18", "posetrack21", "upper_body",
+        "posetrack17", "posetrack18", "posetrack21", "synthtrack", "upper_body",
     }  # fmt: skip
 
 

@@ -124,6 +124,10 @@ class LabelledSet(ABC):
         """
         return frame.name
 
+    def stratum(self, sequence: str) -> str:
+        """Kind of difficulty of a sequence, by its name; empty where the set has no strata."""
+        return ""
+
     # ---- finding it -----------------------------------------------------------------------------
 
     def label_places(self) -> list[Path]:
