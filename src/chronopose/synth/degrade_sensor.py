@@ -114,7 +114,8 @@ def through_codec(
 ) -> NDArray[np.uint8]:
     """Frames ``(T, H, W, 3)`` uint8 RGB after x264 with this rate factor; the same shape.
 
-    Encoding uses one thread, so the same frames come back as the same pixels.
+    Encoding uses one thread. The same frames come back as the same pixels but for a block that
+    rarely comes out otherwise, for reasons inside the libraries.
 
     Raises:
         VideoError: PyAV has no x264, or it failed.
