@@ -175,15 +175,15 @@ class Canvas:
         corners = np.array([[x, y, 0] for x in (-1, 1) for y in (-1, 1)]) * [*block.half, 0]
         index = self._columns(block.world(corners)[:, :2] + block.middle)
         near, far = block.enter(self.eye, self.rays[index])
-        enter = near.max(1)
-        keep = (enter < far.min(1)) & (enter > 0.01) & (enter < self.distance[index])
+        enter = most(near)
+        keep = (enter < least(far)) & (enter > 0.01) & (enter < self.distance[index])
         return self._hit(block, index[keep], enter[keep], near[keep].argmax(1), 1.0)
 
     def room(self, block: Block) -> Hit:
         """The walls, floor and ceiling of a box around the eye."""
         index = np.arange(len(self.rays))
         _, far = block.enter(self.eye, self.rays)
-        return self._hit(block, index, far.min(1), far.argmin(1), -1.0)
+        return self._hit(block, index, least(far), far.argmin(1), -1.0)
 
     def _hit(
         self, block: Block, index: Indices, distance: Floats, axis: Indices, out: float
@@ -233,17 +233,47 @@ class Canvas:
         return (np.arange(self.height)[:, None] * width + chosen).ravel()
 
 
+def least(rows: Floats) -> Floats:
+    """``(n,)`` least of the three numbers of each row: what ``min(1)`` says, ten times as fast."""
+    return np.minimum(np.minimum(rows[:, 0], rows[:, 1]), rows[:, 2])
+
+
+def most(rows: Floats) -> Floats:
+    """``(n,)`` largest of the three numbers of each row."""
+    return np.maximum(np.maximum(rows[:, 0], rows[:, 1]), rows[:, 2])
+
+
+def total(rows: Floats) -> Floats:
+    """``(n,)`` sum of the three numbers of each row."""
+    return rows[:, 0] + rows[:, 1] + rows[:, 2]
+
+
 def in_shade(
     points: Floats, sun: Floats, blocks: list[Block], balls: list[Ball]
 ) -> NDArray[np.bool_]:
     """``(n,)`` whether a solid stands between points ``(n, 3)`` and the sun."""
     dark = np.zeros(len(points), bool)
     rays = np.broadcast_to(sun, (1, 3))
+    side = np.cross(sun, np.eye(3)[np.argmin(np.abs(sun))])
+    side /= np.linalg.norm(side)
+    axes = np.stack([side, np.cross(sun, side)], 1).astype(np.float32)
+    seen = points @ axes  # as the sun sees them: only what lies behind a solid is looked at closely
     for block in blocks:
-        near, far = block.enter(points, rays)
-        dark |= (near.max(1) < far.min(1)) & (far.min(1) > 0.02)
+        middle = np.array([*block.middle, (block.bottom + block.top) / 2])
+        reach = np.linalg.norm([*block.half, (block.top - block.bottom) / 2])
+        some = _behind(seen, middle @ axes, float(reach))
+        near, far = block.enter(points[some], rays)
+        leave = least(far)
+        dark[some] |= (most(near) < leave) & (leave > 0.02)
     for ball in balls:
-        to = np.array(ball.middle, np.float32) - points
+        some = _behind(seen, np.array(ball.middle) @ axes, ball.radius)
+        to = np.array(ball.middle, np.float32) - points[some]
         along = to @ sun
-        dark |= ((to * to).sum(1) - along * along < ball.radius**2) & (along > 0)
+        dark[some] |= (total(to * to) - along * along < ball.radius**2) & (along > 0)
     return dark
+
+
+def _behind(seen: Floats, middle: Floats, radius: float) -> Indices:
+    """Points ``(n, 2)`` that a disc covers, with a margin for rounding."""
+    x, y = seen[:, 0] - np.float32(middle[0]), seen[:, 1] - np.float32(middle[1])
+    return np.flatnonzero(x * x + y * y < np.float32((1.01 * radius + 0.1) ** 2))

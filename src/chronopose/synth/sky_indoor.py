@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chronopose.synth.sky_canvas import Block, Canvas, Floats, Hit, Noise
+from chronopose.synth.sky_canvas import Block, Canvas, Floats, Hit, Noise, total
 
 _PAINTS = (
     (0.72, 0.70, 0.66), (0.66, 0.62, 0.52), (0.52, 0.60, 0.62), (0.62, 0.50, 0.42),
@@ -258,9 +258,9 @@ def _shine(
         source[pane.axis] = pane.end * size[pane.axis]
         source[[a for a in range(3) if a != pane.axis]] = pane.middle
         to = source - places
-        square = (to * to).sum(1)
+        square = total(to * to)
         leaving = np.maximum(pane.end * to[:, pane.axis], 0)
-        falling = np.maximum((to * normals).sum(1), 0)
+        falling = np.maximum(total(to * normals), 0)
         share = leaving * falling * area / (np.pi * (square + area / 3) ** 2)
         fall += share[:, None] * light
     walls = 8 * (size[0] * size[1] + size[0] * size[2] + size[1] * size[2])
