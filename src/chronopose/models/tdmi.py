@@ -38,12 +38,13 @@ from torch import Tensor, nn
 
 from chronopose.codecs.heatmap import HeatmapCodec
 from chronopose.core.skeletons import get_skeleton
-from chronopose.errors import ShapeError, UsageError, WeightsError
+from chronopose.errors import ShapeError, UsageError
 from chronopose.losses.heatmap import heatmap_loss
 from chronopose.losses.mutual_information import TERMS, MutualInformation
-from chronopose.models._base import Features, Needs, PoseModel
+from chronopose.models._base import Features, Needs
+from chronopose.models._twin import TwinModel
 from chronopose.nn.align import AlignedAggregation, GlobalTranslation, StackedAggregation
-from chronopose.nn.backbones import Branches, PoseHRNet, Stage1, build_backbone
+from chronopose.nn.backbones import Branches, Stage1
 from chronopose.nn.gate import ChannelGate
 from chronopose.nn.residual import init_head, residual_chain
 from chronopose.nn.stages import DeformConfig, TDEConfig, TemporalDifferenceEncoder
@@ -200,7 +201,7 @@ class RepresentationDisentanglement(nn.Module):
         return self.split_n(motion[:, motion.shape[1] // 2 :])
 
 
-class TDMI(PoseModel):
+class TDMI(TwinModel):
     """TDMI and TDMI-ST."""
 
     PRESETS: ClassVar[Mapping[str, TDMIConfig]] = PRESETS
@@ -212,15 +213,9 @@ class TDMI(PoseModel):
         half = config.num_frames // 2
         self.needs = Needs(offsets=tuple(range(-half, half + 1)), crop_size=config.crop_size)
         joints = len(self.codec.skeleton)
-        self.backbone = build_backbone(
-            config.backbone, config.pretrained, num_joints=joints, stage1=config.stage1,
-            branches=config.branches,
-        )  # fmt: skip
+        self.add_twin(config, joints, stage1=config.stage1, branches=config.branches)
         last = self.backbone.out_channels
         width, out = config.tde.width or last, config.rdm.width or last
-        if not isinstance(self.backbone, PoseHRNet):
-            self.visual_head = nn.Conv2d(last, joints, 1)
-            init_head(self.visual_head)
         channels = {j: self.backbone.channels[j - 1] for j in config.tde.stages}
         self.reduce = nn.ModuleDict()
         fields = [f"stage{j}" for j in channels]
@@ -247,23 +242,7 @@ class TDMI(PoseModel):
                 f"their widths are {width}, {out} and {last}. Use mi.mode vsd, or set tde.width "
                 f"and rdm.width to {last}."
             )
-        self.single_frame_head.requires_grad_(False)
-        self.backbone.requires_grad_(not config.freeze_backbone)
-        self.train()
-
-    @property
-    def single_frame_head(self) -> nn.Module:
-        """The 1×1 layer that reads heatmaps off the last stage of one frame; never trained here."""
-        if isinstance(self.backbone, PoseHRNet):
-            return self.backbone.final_layer
-        return self.visual_head
-
-    def train(self, mode: bool = True) -> TDMI:
-        """Training or eval mode; a frozen backbone stays in eval mode unless ``bn_eval`` is off."""
-        super().train(mode)
-        if self.config.freeze_backbone and self.config.bn_eval:
-            self.backbone.eval()
-        return self
+        self.freeze_twin()
 
     def encode(self, frames: Tensor) -> Features:
         """Stage features of single frames; no gradient reaches a frozen backbone.
@@ -275,9 +254,7 @@ class TDMI(PoseModel):
         """
         stages = self.config.tde.stages
         wanted = stages if 4 in stages else (*stages, 4)
-        frozen = self.config.freeze_backbone
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
-            taps = self.backbone.forward_stages(frames, wanted)
+        taps = self.stages_of(frames, wanted)
         if self.config.tde.reduce is None:
             return _named(self._fields)(taps)
         reduced = [self.reduce[str(j)](x) for j, x in zip(stages, taps, strict=False)]
@@ -320,26 +297,6 @@ class TDMI(PoseModel):
     def weights_of_terms(self) -> dict[str, float]:
         """Alpha of Eq. 15 for every mutual-information term."""
         return dict.fromkeys(TERMS, self.config.mi.alpha)
-
-    def load_single_frame(self, state: Mapping[str, Tensor]) -> None:
-        """Start from a trained single-frame twin: hrnet for HRNets, simple_baseline otherwise.
-
-        Raises:
-            WeightsError: the state dict is not that of the twin.
-        """
-        own = {k: v for k, v in self.state_dict().items() if k.startswith(("backbone.", "visual"))}
-        given = {
-            f"visual_{k}" if k.startswith("head.") else k: v for k, v in state.items()
-        }  # fmt: skip
-        wrong = [k for k in own.keys() | given.keys() if _shape(own, k) != _shape(given, k)]
-        if wrong:
-            raise WeightsError(
-                f"These are not the weights of a single-frame twin of {self.config.backbone}: "
-                f"{len(wrong)} entries are missing, too many or of another shape, e.g. "
-                f"{min(wrong)}. Use weights of hrnet or simple_baseline with the same backbone "
-                f"and joints."
-            )
-        self.load_state_dict(given, strict=False)
 
 
 class TDMICriterion(nn.Module):
@@ -393,7 +350,3 @@ def _spatiotemporal(
         groups=config.tde.dcn.groups, dilation=st.dilation, mask_act=config.tde.dcn.mask_act,
         warp=GlobalTranslation(channels, map_size) if st.global_warp else None,
     )  # fmt: skip
-
-
-def _shape(state: Mapping[str, Any], key: str) -> tuple[int, ...] | None:
-    return tuple(state[key].shape) if key in state else None

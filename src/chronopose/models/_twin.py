@@ -1,0 +1,113 @@
+"""Models that stand on a single-frame network: their twin, which is trained first and then frozen.
+
+The twin is a backbone and a 1×1 layer that reads heatmaps off its last stage: ``hrnet`` for HRNets,
+``simple_baseline`` for the others. What such a model adds sees features only, so a backbone that
+gives out kept features in place of computed ones (the feature bank of the arena) changes nothing
+else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from chronopose.errors import WeightsError
+from chronopose.models._base import PoseModel
+from chronopose.nn.backbones import Backbone, PoseHRNet, build_backbone
+from chronopose.nn.residual import init_head
+
+
+class TwinConfig(Protocol):
+    """Fields that the Config of such a model has."""
+
+    @property
+    def backbone(self) -> str:
+        """A name of :data:`~chronopose.nn.backbones.BACKBONES`."""
+
+    @property
+    def freeze_backbone(self) -> bool:
+        """No gradient reaches the twin."""
+
+    @property
+    def bn_eval(self) -> bool:
+        """A frozen backbone keeps its batch-norm statistics while training."""
+
+    @property
+    def pretrained(self) -> bool:
+        """Start the backbone from ImageNet weights, fetched by timm."""
+
+
+class TwinModel(PoseModel):
+    """Base of the models on top of a single-frame network."""
+
+    backbone: Backbone
+
+    def add_twin(self, config: TwinConfig, joints: int, **taps: Any) -> None:
+        """Build ``backbone`` and, unless an HRNet brings its own, ``visual_head``.
+
+        Args:
+            config: Of the model.
+            joints: Number of heatmaps.
+            **taps: ``stage1`` and ``branches`` of an HRNet.
+        """
+        self.backbone = build_backbone(
+            config.backbone, config.pretrained, num_joints=joints, **taps
+        )
+        if not isinstance(self.backbone, PoseHRNet):
+            self.visual_head = nn.Conv2d(self.backbone.out_channels, joints, 1)
+            init_head(self.visual_head)
+
+    def freeze_twin(self) -> None:
+        """Let no gradient reach the head, nor a frozen backbone; call it when all is built."""
+        self.single_frame_head.requires_grad_(False)
+        self.backbone.requires_grad_(not self.config.freeze_backbone)
+        self.train()
+
+    @property
+    def single_frame_head(self) -> nn.Module:
+        """The 1×1 layer that reads heatmaps off the last stage of one frame; never trained here."""
+        if hasattr(self, "visual_head"):
+            return self.visual_head
+        head = self.backbone.final_layer
+        assert isinstance(head, nn.Module)
+        return head
+
+    def train(self, mode: bool = True) -> TwinModel:
+        """Training or eval mode; a frozen backbone stays in eval mode unless ``bn_eval`` is off."""
+        super().train(mode)
+        if self.config.freeze_backbone and self.config.bn_eval:
+            self.backbone.eval()
+        return self
+
+    def stages_of(self, frames: Tensor, stages: Sequence[int] = (4,)) -> tuple[Tensor, ...]:
+        """Backbone features of single frames ``(N, 3, H, W)``; no gradient if it is frozen."""
+        frozen = self.config.freeze_backbone
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
+            return self.backbone.forward_stages(frames, stages)
+
+    def load_single_frame(self, state: Mapping[str, Tensor]) -> None:
+        """Start from a trained single-frame twin: hrnet for HRNets, simple_baseline otherwise.
+
+        Raises:
+            WeightsError: the state dict is not that of the twin.
+        """
+        own = {k: v for k, v in self.state_dict().items() if k.startswith(("backbone.", "visual"))}
+        given = {
+            f"visual_{k}" if k.startswith("head.") else k: v for k, v in state.items()
+        }  # fmt: skip
+        wrong = [k for k in own.keys() | given.keys() if _shape(own, k) != _shape(given, k)]
+        if wrong:
+            raise WeightsError(
+                f"These are not the weights of a single-frame twin of {self.config.backbone}: "
+                f"{len(wrong)} entries are missing, too many or of another shape, e.g. "
+                f"{min(wrong)}. Use weights of hrnet or simple_baseline with the same backbone "
+                f"and joints."
+            )
+        self.load_state_dict(given, strict=False)
+
+
+def _shape(state: Mapping[str, Any], key: str) -> tuple[int, ...] | None:
+    return tuple(state[key].shape) if key in state else None
