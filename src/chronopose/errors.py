@@ -6,6 +6,9 @@ line prints the message alone and leaves with ``exit_code``; a traceback always 
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 
 class ChronoposeError(Exception):
     """Base of every error raised on purpose; ``exit_code`` is what the command line returns."""
@@ -65,3 +68,24 @@ class MissingExtra(ChronoposeError):
             f"{purpose} needs the package {package!r}, which is not installed. "
             f"Install it with: pip install 'chronopose[{extra}]'"
         )
+
+
+def import_extra(module: str, package: str, extra: str, purpose: str) -> Any:
+    """A module of an optional dependency, imported when it is needed and not before.
+
+    Args:
+        module: Name to import.
+        package: What installs it.
+        extra: Extra of chronopose that brings the package.
+        purpose: What cannot be done without, as the beginning of a sentence.
+
+    Returns:
+        The module, untyped: its stubs may be missing where it is.
+
+    Raises:
+        MissingExtra: it is not installed.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise MissingExtra(package, extra, purpose) from error

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +12,7 @@ from chronopose.core.skeleton import Skeleton
 from chronopose.data.datasets.lspet import LSPET
 from chronopose.data.portraits import LIMBS, silhouette
 from chronopose.data.store import PixelStore
-from chronopose.errors import MissingExtra
+from chronopose.errors import import_extra
 
 BEYOND = (
     ("knee", "ankle", 0.3), ("elbow", "wrist", 0.45),
@@ -74,10 +72,7 @@ def paint_over(
     Source:
         Telea, "An image inpainting technique based on the fast marching method", 2004.
     """
-    try:
-        cv2: Any = import_module("cv2")
-    except ImportError as error:
-        raise MissingExtra("opencv-python-headless", "flow", "Painting people over") from error
+    cv2 = import_extra("cv2", "opencv-python-headless", "flow", "Painting people over")
     cover = silhouette(image, xy, skeleton)
     if cover is None:
         return None

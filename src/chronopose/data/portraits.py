@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +12,7 @@ from chronopose.core.skeleton import Skeleton
 from chronopose.data.datasets.lspet import LSPET
 from chronopose.data.mosaic import Portrait, extent_of
 from chronopose.data.store import PixelStore
-from chronopose.errors import MissingExtra
+from chronopose.errors import import_extra
 
 LIMBS = (
     ("right_ankle", "right_knee"), ("right_knee", "right_hip"), ("right_hip", "left_hip"),
@@ -87,10 +85,7 @@ def silhouette(
     Source:
         Rother, Kolmogorov, Blake, "GrabCut", SIGGRAPH 2004, begun from limbs drawn as strokes.
     """
-    try:
-        cv2: Any = import_module("cv2")
-    except ImportError as error:
-        raise MissingExtra("opencv-python-headless", "flow", "Cutting people out") from error
+    cv2 = import_extra("cv2", "opencv-python-headless", "flow", "Cutting people out")
     height, width = image.shape[:2]
     scale = min(1.0, WORKING_PX / max(height, width))
     size = (max(2, round(width * scale)), max(2, round(height * scale)))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,6 +17,7 @@ from PIL import Image
 from chronopose.core.crop import CropWindow
 from chronopose.core.skeletons import COCO17
 from chronopose.errors import FormatError, UsageError
+from chronopose.io.atomic import write_failure
 from chronopose.io.shards import SUFFIX, ShardRow, ShardWriter, encode_crop
 from chronopose.io.video import open_video
 from chronopose.synth.clip_arrays import ClipArrays, read_arrays
@@ -58,12 +63,19 @@ class CropRule:
 
 
 def write_shards(
-    folder: str | Path, split: str, out: str | Path, rule: CropRule, *, rows_a_shard: int = 4096
+    folder: str | Path,
+    split: str,
+    out: str | Path,
+    rule: CropRule,
+    *,
+    rows_a_shard: int = 4096,
+    watch: Callable[[Sequence[str]], Iterable[str]] = iter,
 ) -> int:
     """Cut people out of the clips of a split.
 
     Clips are taken by name, people by id; the same clips give the same shards. Shards of an earlier
-    run in ``out`` are replaced.
+    run in ``out`` are replaced once all new ones are whole; until then, and after any error, they
+    stay as they were.
 
     Args:
         folder: Root of the written clips.
@@ -71,36 +83,61 @@ def write_shards(
         out: Folder of the shards; made if needed. Files ``SPLIT-00000.arrow``, ...
         rule: Who, and how.
         rows_a_shard: Most rows of a file.
+        watch: Goes through the names of the clips, e.g. with a progress bar around them.
 
     Returns:
         Rows written.
 
     Raises:
-        FormatError: there is no whole clip, a picture is damaged, or the system refused to write.
+        FormatError: there is no whole clip, a picture is damaged, nobody fits the rule, or the
+            system refused to write.
     """
     names = list_clips(folder, split)
     if not names:
         raise FormatError(f"{folder} holds no whole clip of {split}. Generate some first.")
-    target = Path(out)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-        for old in target.glob(f"{split}-[0-9]*{SUFFIX}"):
-            old.unlink()
-    except OSError as error:
-        raise FormatError(f"Cannot write shards to {out}: {error.strerror}.") from error
-    rows = (row for name in names for row in clip_rows(folder, split, name, rule))
+    rows = (row for name in watch(names) for row in clip_rows(folder, split, name, rule))
     first = read_arrays(ClipPlaces(Path(folder), split, names[0]).arrays)
     count, number, row = 0, 0, next(rows, None)
-    while row is not None:
-        facts = {"split": split, "clips": len(names), "rule": asdict(rule), "number": number}
-        path = target / f"{split}-{number:05d}{SUFFIX}"
-        with ShardWriter(path, first.joints, facts) as writer:
-            while row is not None and len(writer) < rows_a_shard:
-                writer.add(row)
-                row = next(rows, None)
-            count += len(writer)
-        number += 1
+    if row is None:
+        raise FormatError(
+            f"Nobody in the {len(names)} clips of {split} in {folder} fits the rule: "
+            f"{rule.least_visible} visible joints, {rule.least_height_px:g} px of height and "
+            f"{rule.least_share:g} of the outline seen. Ask for less."
+        )
+    with _together(Path(out), split) as hidden:
+        while row is not None:
+            facts = {"split": split, "clips": len(names), "rule": asdict(rule), "number": number}
+            path = hidden / f"{split}-{number:05d}{SUFFIX}"
+            with ShardWriter(path, first.joints, facts) as writer:
+                while row is not None and len(writer) < rows_a_shard:
+                    writer.add(row)
+                    row = next(rows, None)
+                count += len(writer)
+            number += 1
     return count
+
+
+@contextmanager
+def _together(out: Path, split: str) -> Iterator[Path]:
+    """A hidden folder whose shards take the place of the old ones when the block ends well."""
+    hidden = out / f".{split}.{secrets.token_hex(4)}.part"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for left in out.glob(f".{split}.*.part"):
+            shutil.rmtree(left)
+        hidden.mkdir()
+    except OSError as error:
+        raise write_failure(out, error) from error
+    try:
+        yield hidden
+        for old in out.glob(f"{split}-[0-9]*{SUFFIX}"):
+            old.unlink()
+        for new in sorted(hidden.iterdir()):
+            os.replace(new, out / new.name)
+    except OSError as error:
+        raise write_failure(out, error) from error
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
 
 
 def clip_rows(folder: str | Path, split: str, name: str, rule: CropRule) -> Iterator[ShardRow]:

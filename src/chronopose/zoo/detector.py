@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
-
 from chronopose import __version__
-from chronopose.errors import UsageError, WeightsError
-from chronopose.io.atomic import replacing
+from chronopose.errors import UsageError
 from chronopose.models.person_detector import PersonDetector
-from chronopose.zoo.card import Card, card_path
-from chronopose.zoo.saving import config_values, normalisation_values, storable
+from chronopose.zoo.card import Card
+from chronopose.zoo.saving import config_values, normalisation_values, write_weights
 
 
 def save_detector(
@@ -38,28 +34,23 @@ def save_detector(
         UsageError: a field of the card is unknown or missing, or the suffix is another.
         WeightsError: the weights are not finite, or the disk refused.
     """
-    target = Path(path)
-    if target.suffix != ".safetensors":
-        raise UsageError(f"Weights are written as .safetensors; got {path}. Change the suffix.")
-    data = safetensors.torch.save(
-        storable(model.state_dict(), half),
-        metadata={"format": "pt", "config": json.dumps(asdict(model.config))},
-    )
+    return write_weights(
+        path, model.state_dict(), half,
+        lambda digest, target: _describe(model, card, half, digest, target),
+        config=json.dumps(asdict(model.config)),
+    )  # fmt: skip
+
+
+def _describe(
+    model: PersonDetector, card: Mapping[str, Any], half: bool, digest: str, path: Path
+) -> Card:
     try:
-        whole = Card(
+        return Card(
             **card, model="person_detector", preset="lite", config=config_values(model.config),
             skeleton="", joints=(), normalisation=normalisation_values(), codec={},
             storage="float16" if half else "float32",
             parameters=sum(p.numel() for p in model.parameters()),
-            sha256=hashlib.sha256(data).hexdigest(), version=__version__, path=target,
+            sha256=digest, version=__version__, path=path,
         )  # fmt: skip
     except TypeError as error:
-        raise UsageError(f"The card of {target} does not fit: {error}.") from error
-    text = json.dumps(whole.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    with (
-        replacing(target, WeightsError) as weights,
-        replacing(card_path(target), WeightsError) as page,
-    ):
-        weights.write_bytes(data)
-        page.write_text(text, encoding="utf-8")
-    return whole
+        raise UsageError(f"The card of {path} does not fit: {error}.") from error

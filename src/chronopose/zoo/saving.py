@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -49,12 +49,40 @@ def save(
             or the suffix is another.
         WeightsError: the weights are not finite, or the disk refused.
     """
+    return write_weights(
+        path, model.state_dict(), half,
+        lambda digest, target: _describe(model, card, half, digest, target),
+    )  # fmt: skip
+
+
+def write_weights(
+    path: str | Path,
+    state: Mapping[str, Tensor],
+    half: bool,
+    describe: Callable[[str, Path], Card],
+    **metadata: str,
+) -> Card:
+    """Write tensors and the card that describes them; both appear whole, or neither does.
+
+    Args:
+        path: Where to; ends in ``.safetensors``. The card lies beside it.
+        state: A state dict.
+        half: As for :func:`storable`.
+        describe: Makes the card from the sha256 of the weights file and its path.
+        **metadata: Stored in the header of the weights file.
+
+    Returns:
+        The card as written.
+
+    Raises:
+        UsageError: the suffix is another.
+        WeightsError: the weights are not finite, or the disk refused.
+    """
     target = Path(path)
     if target.suffix != ".safetensors":
         raise UsageError(f"Weights are written as .safetensors; got {path}. Change the suffix.")
-    state = storable(model.state_dict(), half)
-    data = safetensors.torch.save(state, metadata={"format": "pt"})
-    whole = _describe(model, card, half, hashlib.sha256(data).hexdigest(), target)
+    data = safetensors.torch.save(storable(state, half), metadata={"format": "pt", **metadata})
+    whole = describe(hashlib.sha256(data).hexdigest(), target)
     text = json.dumps(whole.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     with (
         replacing(target, WeightsError) as weights,
