@@ -19,6 +19,7 @@ from chronopose.models._find import build_model, list_models
 from chronopose.pipeline.crops import cut
 from chronopose.pipeline.stream import PosePipeline
 from chronopose.pipeline.window import LockSettings
+from chronopose.tensors import Output, join_outputs
 from chronopose.tensors.colours import normalise
 
 CROP = (64, 96)
@@ -68,36 +69,39 @@ def clips(model: PoseModel) -> Tensor:
 
 
 @pytest.fixture(scope="module")
-def expected(model: PoseModel) -> Tensor:
-    """``(COUNT, K, h, w)`` maps that ``forward`` gives for the clips."""
+def expected(model: PoseModel) -> Output:
+    """What ``forward`` gives for the clips."""
     with torch.inference_mode():
-        return torch.cat([model(clip[None]).heatmaps for clip in clips(model)])
+        return join_outputs([model(clip[None]) for clip in clips(model)])
 
 
 def fixed(frames: Sequence[Frame]) -> list[Boxes]:
     return [Boxes(BOX[None], np.ones(1)) for _ in frames]
 
 
-def assert_equal_maps(found: Tensor, expected: Tensor) -> None:
-    limit = 1e-5 * float(expected.abs().max())
-    assert float((found - expected).abs().max()) <= limit
+def assert_equal_outputs(found: Output, expected: Output) -> None:
+    for got, wanted in zip(found, expected, strict=True):
+        if isinstance(wanted, Tensor):
+            limit = 1e-5 * float(wanted.abs().max())
+            assert float((got - wanted).abs().max()) <= limit
 
 
 def test_features_of_single_frames_fuse_to_what_forward_gives(
-    model: PoseModel, expected: Tensor
+    model: PoseModel, expected: Output
 ) -> None:
     key = COUNT // 2
     with torch.inference_mode():
         features = [model.encode(one[None]) for one in clips(model)[key]]
         kind: Any = getattr(type(features[0]), "_make", tuple)
         frames = [kind([f[0] for f in one]) for one in features]
-        found = model.fuse(stack_windows([frames])).heatmaps
-    assert_equal_maps(found, expected[key : key + 1])
+        found = model.fuse(stack_windows([frames]))
+    one = [f[key : key + 1] if isinstance(f, Tensor) else f for f in expected]
+    assert_equal_outputs(found, type(expected)(*one))
 
 
 @pytest.mark.parametrize("policy", ["reencode", "warp", "key"])
 def test_streaming_with_a_fixed_window_equals_forward(
-    model: PoseModel, expected: Tensor, policy: Any
+    model: PoseModel, expected: Output, policy: Any
 ) -> None:
     pipeline = PosePipeline(model, detector=fixed, window_policy=policy, batch_size=4)
     poses = model.codec.decode(expected).to_image(CropWindow.of_box(BOX, CROP))
@@ -108,16 +112,16 @@ def test_streaming_with_a_fixed_window_equals_forward(
         np.testing.assert_allclose(answer.keypoints[0], xy, atol=1e-3)
 
 
-def test_maps_of_the_pipeline_equal_forward(
-    model: PoseModel, expected: Tensor, monkeypatch: pytest.MonkeyPatch
+def test_outputs_of_the_pipeline_equal_forward(
+    model: PoseModel, expected: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    maps: list[Tensor] = []
+    seen: list[Output] = []
     pipeline = PosePipeline(model, detector=fixed, lock=LockSettings(), batch_size=10)
     codec = type(model.codec)
     decode = codec.decode
-    monkeypatch.setattr(codec, "decode", lambda self, m: (maps.append(m), decode(self, m))[1])
+    monkeypatch.setattr(codec, "decode", lambda self, o: (seen.append(o), decode(self, o))[1])
     list(pipeline.stream(Video()))
-    assert_equal_maps(torch.cat(maps), expected)
+    assert_equal_outputs(join_outputs(seen), expected)
 
 
 def test_a_multi_frame_model_looks_at_all_its_frames(model: PoseModel) -> None:
@@ -130,6 +134,6 @@ def test_a_multi_frame_model_looks_at_all_its_frames(model: PoseModel) -> None:
         for position in range(count):
             order = [count + t if t == position else t for t in range(count)]
             kind: Any = getattr(type(features), "_make", tuple)
-            mixed = model.fuse(kind([f[order][None] for f in features])).heatmaps
-            usual = model.fuse(kind([f[:count][None] for f in features])).heatmaps
-            assert float((mixed - usual).abs().max()) > 0
+            mixed = model.fuse(kind([f[order][None] for f in features]))
+            usual = model.fuse(kind([f[:count][None] for f in features]))
+            assert float((mixed[0] - usual[0]).abs().max()) > 0

@@ -9,8 +9,8 @@ Axes: B clip, K joint, h row, w column of the map; N = B * K maps, R radius of a
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol, get_args, overload
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +20,7 @@ from chronopose.core.poses import Poses
 from chronopose.core.skeleton import Skeleton
 from chronopose.errors import ShapeError, UsageError
 from chronopose.tensors.batch import Target
+from chronopose.tensors.outputs import HeatmapOutput
 
 Activation = Literal["gaussian", "softmax"]
 Decoder = Literal["quarter", "dark", "expectation"]
@@ -36,6 +37,16 @@ BORDER_CELLS: dict[str, float] = {"quarter": 0.5, "dark": 1.0, "expectation": 0.
 
 DARK's blur sees zeros outside the map and drags a peak inwards there, as published.
 """
+
+
+class Mapped(Protocol):
+    """Any output with heatmaps."""
+
+    @property
+    def heatmaps(self) -> Tensor:
+        """``(B, K, h, w)``."""
+        ...
+
 
 _TRUNCATE = 3.0
 _SHIFTS = 4
@@ -99,6 +110,10 @@ class HeatmapCodec:
         """Radius R of the square decoding window, cells: about two sigma, at least 2."""
         return max(2, round(2 * self.sigma))
 
+    def at(self, crop_size: tuple[int, int], sigma: float | None = None) -> HeatmapCodec:
+        """The same codec for another crop size and, unless None, another spread of the target."""
+        return replace(self, crop_size=crop_size, sigma=sigma or self.sigma)
+
     def to_cells(self, xy: Tensor) -> Tensor:
         """Crop pixels -> cells, by the ``align`` law; any shape."""
         if self.align == "centre":
@@ -150,7 +165,7 @@ class HeatmapCodec:
         maps = (down * weight[..., None])[..., :, None] * across[..., None, :]
         return Target(joints, weight, maps)
 
-    def decode(self, heatmaps: Tensor) -> Poses:
+    def decode(self, heatmaps: Tensor | Mapped) -> Poses:
         """Read joints and scores off the maps.
 
         ``quarter``
@@ -164,7 +179,8 @@ class HeatmapCodec:
             around the peak of the box-filtered probability, otherwise at the arg max.
 
         Args:
-            heatmaps: ``(B, K, h, w)`` as the network returns them, any float type and device.
+            heatmaps: ``(B, K, h, w)`` as the network returns them, any float type and device; or
+                its whole output.
 
         Returns:
             Poses of shape ``(B, K)`` in ``crop_px``. The score lies in [0, 1]: the peak for
@@ -182,6 +198,7 @@ class HeatmapCodec:
             shift with a window as wide as the target, over-relaxed (:func:`_follow_mean`).
             :data:`ROUND_TRIP_CELLS` states the errors.
         """
+        heatmaps = maps_of(heatmaps)
         self._check(heatmaps)
         with torch.no_grad(), torch.autocast(heatmaps.device.type, enabled=False):
             maps = self.probability(heatmaps.detach().float())
@@ -207,11 +224,20 @@ class HeatmapCodec:
             return heatmaps
         return heatmaps.flatten(-2).softmax(-1).view_as(heatmaps)
 
-    def unflip(self, heatmaps: Tensor, *, shift: bool | None = None) -> Tensor:
+    @overload
+    def unflip(self, heatmaps: Tensor, *, shift: bool | None = None) -> Tensor: ...
+
+    @overload
+    def unflip(self, heatmaps: Mapped, *, shift: bool | None = None) -> HeatmapOutput: ...
+
+    def unflip(
+        self, heatmaps: Tensor | Mapped, *, shift: bool | None = None
+    ) -> Tensor | HeatmapOutput:
         """Maps of a mirrored crop -> maps of the crop itself, sides exchanged by joint name.
 
         Args:
-            heatmaps: ``(B, K, h, w)`` of the crop mirrored left to right.
+            heatmaps: ``(B, K, h, w)`` of the crop mirrored left to right; or the network's whole
+                output, which gives an output.
             shift: Move the result one cell to the right, keeping the first column, as HRNet's
                 flip test does. None means: for ``align="corner"``, where the mirrored map would
                 otherwise lie ``1 - 1/stride`` cells too far left. With ``align="centre"`` a
@@ -220,6 +246,8 @@ class HeatmapCodec:
         Raises:
             ShapeError: the maps do not fit the skeleton and the crop.
         """
+        if not isinstance(heatmaps, Tensor):
+            return HeatmapOutput(self.unflip(heatmaps.heatmaps, shift=shift))
         self._check(heatmaps)
         order = torch.as_tensor(self.skeleton.flip_index.copy(), device=heatmaps.device)
         back = heatmaps.flip(-1).index_select(1, order)
@@ -227,13 +255,24 @@ class HeatmapCodec:
             back = torch.cat([back[..., :1], back[..., :-1]], dim=-1)
         return back
 
+    @overload
     def average_flip(
         self, direct: Tensor, mirrored: Tensor, *, shift: bool | None = None
-    ) -> Tensor:
+    ) -> Tensor: ...
+
+    @overload
+    def average_flip(
+        self, direct: Mapped, mirrored: Mapped, *, shift: bool | None = None
+    ) -> HeatmapOutput: ...
+
+    def average_flip(
+        self, direct: Tensor | Mapped, mirrored: Tensor | Mapped, *, shift: bool | None = None
+    ) -> Tensor | HeatmapOutput:
         """Join the maps of a crop with the maps of the mirrored crop (flip test).
 
         Args:
-            direct: ``(B, K, h, w)`` maps of the crop, as the network returns them.
+            direct: ``(B, K, h, w)`` maps of the crop, as the network returns them; or its output,
+                which gives an output.
             mirrored: ``(B, K, h, w)`` maps of the mirrored crop, as the network returns them;
                 :meth:`unflip` is applied here.
             shift: As for :meth:`unflip`.
@@ -243,6 +282,10 @@ class HeatmapCodec:
             reads them like any other: the mean itself for ``gaussian``, its logarithm for
             ``softmax``.
         """
+        if not isinstance(direct, Tensor):
+            maps = self.average_flip(direct.heatmaps, maps_of(mirrored), shift=shift)
+            return HeatmapOutput(maps)
+        mirrored = maps_of(mirrored)
         self._check(direct)
         back = self.unflip(mirrored, shift=shift)
         mean = (self.probability(direct.float()) + self.probability(back.float())) / 2
@@ -288,6 +331,11 @@ class HeatmapCodec:
         ideal = ((2 * side[: radius + 1].sum() - 1) / (2 * side.sum() - 1)) ** 2
         mass = _window(maps, peak, radius).flatten(1).sum(-1)
         return (mass / ideal).clamp(0, 1)
+
+
+def maps_of(output: Tensor | Mapped) -> Tensor:
+    """The heatmaps of an output; maps are given back as they are."""
+    return output if isinstance(output, Tensor) else output.heatmaps
 
 
 def _arg_max(maps: Tensor) -> Tensor:

@@ -14,13 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from chronopose.codecs.heatmap import HeatmapCodec
+from chronopose.codecs.codec import Codec
 from chronopose.core.poses import Poses
 from chronopose.data.clips import ClipSource
 from chronopose.data.loader import ClipShape, eval_batches
 from chronopose.errors import SkeletonMismatch
 from chronopose.metrics.pck import LIMB_JOINTS, PCK, PCKResult
 from chronopose.models._base import PoseModel
+from chronopose.tensors import Output
 
 
 @dataclass(frozen=True)
@@ -51,19 +52,20 @@ class Evaluation:
         return f"{self.limbs}\n  {self.people} people looked at, {flip} flip test"
 
 
-def predict_maps(model: PoseModel, frames: Tensor, codec: HeatmapCodec, flip_test: bool) -> Tensor:
-    """Heatmaps ``(B, K, h, w)`` of clips ``(B, T, 3, H, W)``, averaged with the mirrored clips'.
+def predict_clips(model: PoseModel, frames: Tensor, codec: Codec, flip_test: bool) -> Output:
+    """Output for clips ``(B, T, 3, H, W)``, averaged with that for the mirrored clips.
 
     Args:
         model: In eval mode, on the device of ``frames``.
         frames: Normalised crops.
-        codec: Decides how maps are mirrored and averaged.
+        codec: Decides how outputs are mirrored and averaged.
         flip_test: Look at the mirrored crops too.
     """
-    maps = model(frames).heatmaps.float()
+    output: Output = model(frames)
     if not flip_test:
-        return maps
-    return codec.average_flip(maps, model(frames.flip(-1)).heatmaps.float())
+        return output
+    averaged: Output = codec.average_flip(output, model(frames.flip(-1)))
+    return averaged
 
 
 def predict_samples(
@@ -72,7 +74,7 @@ def predict_samples(
     *,
     flip_test: bool = False,
     batch_size: int = 50,
-    codec: HeatmapCodec | None = None,
+    codec: Codec | None = None,
     limit_batches: int | None = None,
     precision: str = "fp32",
 ) -> Iterator[tuple[Poses, Poses]]:
@@ -91,8 +93,8 @@ def predict_samples(
         data, shape=shape, crop_size=codec.crop_size, batch_size=batch_size, limit=limit_batches
     ):
         with torch.inference_mode(), cast:
-            maps = predict_maps(model, batch.frames.to(device), codec, flip_test)
-        crops = codec.decode(maps)
+            output = predict_clips(model, batch.frames.to(device), codec, flip_test)
+        crops = codec.decode(output)
         found = [crops.select(i).to_image(v.window) for i, v in enumerate(views)]
         rows = [0 if len(s.images) == 1 else s.key for s in samples]
         xy = np.stack([s.joints[r] for s, r in zip(samples, rows, strict=True)])
@@ -109,7 +111,7 @@ def evaluate(
     *,
     flip_test: bool = False,
     batch_size: int = 50,
-    codec: HeatmapCodec | None = None,
+    codec: Codec | None = None,
     limit_batches: int | None = None,
     precision: str = "fp32",
     threshold: float = 0.2,

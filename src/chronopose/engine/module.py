@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import lightning.pytorch as pl
@@ -12,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from chronopose.codecs.heatmap import HeatmapCodec
+from chronopose.codecs.codec import Codec
 from chronopose.engine.muon import Muon
 from chronopose.engine.settings import Phase, TrainSettings
 from chronopose.errors import ChronoposeError
@@ -45,9 +44,11 @@ class PoseModule(pl.LightningModule):
             self.ema = copy.deepcopy(model).requires_grad_(False).eval()
         self.meters: dict[str, list[float]] = {}
         """Term -> [sum, count] since the last row of the log."""
+        self.terms: dict[str, float] = {}
+        """Terms of the newest pass whose loss was finite, and ``loss``, their weighted sum."""
         self._bad = 0
         self._phase = -1
-        self._codec: HeatmapCodec = model.codec
+        self._codec: Codec = model.codec
         self._criterion: Criterion | None = None
 
     @property
@@ -99,15 +100,16 @@ class PoseModule(pl.LightningModule):
             self._give_up(terms)
             return None
         self._bad = 0
-        for name, value in (*terms.items(), ("loss", total)):
-            self._meter(name, value)
+        self.terms = {n: float(v.detach()) for n, v in (*terms.items(), ("loss", total))}
+        for name, value in self.terms.items():
+            self.note(name, value)
         return total
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Clip the gradient (Lightning's own clipping refuses fused optimisers)."""
         limit = self.settings.clip_norm or float("inf")
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit)
-        self._meter("grad_norm", norm)
+        self.note("grad_norm", float(norm))
 
     def optimizer_step(
         self,
@@ -128,9 +130,10 @@ class PoseModule(pl.LightningModule):
         self.meters = {}
         return means
 
-    def _meter(self, name: str, value: Tensor) -> None:
+    def note(self, name: str, value: float) -> None:
+        """Count a number in: the next row of the log shows its mean since the last one."""
         meter = self.meters.setdefault(name, [0.0, 0.0])
-        meter[0] += float(value.detach())
+        meter[0] += value
         meter[1] += 1
 
     def _give_up(self, terms: dict[str, Tensor]) -> None:
@@ -144,12 +147,12 @@ class PoseModule(pl.LightningModule):
             )
 
 
-def phase_codec(model: PoseModel, phase: Phase) -> HeatmapCodec:
+def phase_codec(model: PoseModel, phase: Phase) -> Codec:
     """The model's codec at the crop size and target spread of a phase."""
-    return replace(model.codec, crop_size=phase.crop_size, sigma=phase.sigma or model.codec.sigma)
+    return model.codec.at(phase.crop_size, phase.sigma)
 
 
-def criterion_for(model: PoseModel, codec: HeatmapCodec) -> Criterion:
+def criterion_for(model: PoseModel, codec: Codec) -> Criterion:
     """The model's criterion, built for another codec than its own."""
     own = model.codec
     try:
@@ -159,7 +162,7 @@ def criterion_for(model: PoseModel, codec: HeatmapCodec) -> Criterion:
         model.codec = own
 
 
-def make_target(codec: HeatmapCodec, batch: ClipBatch) -> Target:
+def make_target(codec: Codec, batch: ClipBatch) -> Target:
     """Target of the key frame; joints outside the crop are not trained on."""
     joints, visible = batch.joints[:, batch.key], batch.visible[:, batch.key]
     edge = torch.tensor(codec.crop_size, device=joints.device) - 0.5

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor, nn
 
-from chronopose.codecs.heatmap import HeatmapCodec
+from chronopose.codecs.codec import Codec
 from chronopose.tensors import Output, Target
 
 Features = tuple[Tensor, ...]
@@ -59,7 +59,7 @@ class PoseModel(nn.Module, ABC):
 
     config: Any
     needs: Needs
-    codec: HeatmapCodec
+    codec: Codec
     card: Any = None
     """The weights card, where the weights came from the zoo."""
 

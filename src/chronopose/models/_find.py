@@ -35,14 +35,16 @@ class ModelName:
 
 NO_POSE = ("person_detector",)
 """Files of this folder whose networks know no joints; the detectors load them themselves."""
+SCENES = ("pavenet",)
+"""Files whose networks read whole frames; see ``_scene.py``."""
 
 
 @cache
 def model_files() -> tuple[str, ...]:
-    """Names of the pose models' files of this folder, sorted; nothing is imported."""
+    """Names of the crop models' files of this folder, sorted; nothing is imported."""
     package = import_module("chronopose.models")
     found = (m.name for m in pkgutil.iter_modules(package.__path__))
-    return tuple(sorted(n for n in found if not n.startswith("_") and n not in NO_POSE))
+    return tuple(sorted(n for n in found if not n.startswith("_") and n not in (*NO_POSE, *SCENES)))
 
 
 def find_model(name: str) -> type[PoseModel]:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from chronopose.codecs.heatmap import HeatmapCodec
 from chronopose.errors import WeightsError
 from chronopose.models._base import PoseModel
 from chronopose.nn.backbones import Backbone, PoseHRNet, build_backbone
@@ -44,6 +45,7 @@ class TwinModel(PoseModel):
     """Base of the models on top of a single-frame network."""
 
     backbone: Backbone
+    codec: HeatmapCodec
 
     def add_twin(self, config: TwinConfig, joints: int, **taps: Any) -> None:
         """Build ``backbone`` and, unless an HRNet brings its own, ``visual_head``.

@@ -72,6 +72,8 @@ class HRNetPose(PoseModel):
 
     PRESETS: ClassVar[Mapping[str, HRNetConfig]] = PRESETS
 
+    codec: HeatmapCodec
+
     def __init__(self, config: HRNetConfig) -> None:
         super().__init__()
         self.config = config

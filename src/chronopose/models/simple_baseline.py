@@ -92,6 +92,8 @@ class SimpleBaseline(PoseModel):
 
     PRESETS: ClassVar[Mapping[str, SimpleBaselineConfig]] = PRESETS
 
+    codec: HeatmapCodec
+
     def __init__(self, config: SimpleBaselineConfig) -> None:
         super().__init__()
         self.config = config

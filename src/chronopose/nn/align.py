@@ -24,12 +24,18 @@ def translate(feature: Tensor, shift: Tensor) -> Tensor:
         shift: ``(N, 2)`` x and y in cells; positive moves content right and down.
     """
     height, width = feature.shape[-2:]
+    # Half precision cannot hold a position on the map.
+    exact = torch.promote_types(torch.promote_types(feature.dtype, shift.dtype), torch.float32)
+    shift = shift.to(exact)
     x = torch.arange(width, device=shift.device, dtype=shift.dtype) - shift[:, 0, None]
     y = torch.arange(height, device=shift.device, dtype=shift.dtype) - shift[:, 1, None]
     x = ((2 * x + 1) / width - 1)[:, None, :].expand(-1, height, -1)
     y = ((2 * y + 1) / height - 1)[:, :, None].expand(-1, -1, width)
-    grid = torch.stack([x, y], dim=-1).to(feature.dtype)
-    return F.grid_sample(feature, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    moved = F.grid_sample(
+        feature.to(exact), torch.stack([x, y], dim=-1),
+        mode="bilinear", padding_mode="zeros", align_corners=False,
+    )  # fmt: skip
+    return moved.to(feature.dtype)
 
 
 class GlobalTranslation(nn.Module):
@@ -41,12 +47,16 @@ class GlobalTranslation(nn.Module):
     Args:
         channels: Channels C of the features.
         map_size: Width and height of the maps, cells; the linear layers depend on it.
+        width: Channels of the block and of the strided convolutions.
+        bias: Give the strided convolutions a bias, as the published weights have.
 
     Source:
         The global alignment of FAMI-Pose (Liu et al., CVPR 2022).
     """
 
-    def __init__(self, channels: int, map_size: tuple[int, int], *, width: int = 16) -> None:
+    def __init__(
+        self, channels: int, map_size: tuple[int, int], *, width: int = 16, bias: bool = False
+    ) -> None:
         super().__init__()
         columns, rows = map_size
         for _ in range(5):
@@ -56,13 +66,13 @@ class GlobalTranslation(nn.Module):
         nn.init.zeros_(last.bias)
         self.layers = nn.Sequential(
             BasicBlock(channels, width, project=True),
-            *(conv_bn_relu(width, width, stride=2) for _ in range(5)),
+            *(conv_bn_relu(width, width, stride=2, bias=bias) for _ in range(5)),
             nn.Flatten(), nn.Linear(width * columns * rows, 64), nn.Linear(64, 64), last,
         )  # fmt: skip
 
     def forward(self, neighbour: Tensor, key: Tensor) -> Tensor:
         """``(N, C, h, w)`` twice -> ``(N, C, h, w)``, the neighbour moved."""
-        return translate(neighbour, self.layers(neighbour - key).float())
+        return translate(neighbour, self.layers(neighbour - key))
 
 
 class AlignedAggregation(nn.Module):

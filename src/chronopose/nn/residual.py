@@ -7,10 +7,13 @@ from torch import Tensor, nn
 from chronopose.errors import ShapeError
 
 
-def conv_bn_relu(cin: int, cout: int, *, stride: int = 1) -> nn.Sequential:
-    """3×3 convolution without bias, batch norm, ReLU: ``(N, cin, H, W) -> (N, cout, H', W')``."""
+def conv_bn_relu(cin: int, cout: int, *, stride: int = 1, bias: bool = False) -> nn.Sequential:
+    """3×3 convolution, batch norm, ReLU: ``(N, cin, H, W) -> (N, cout, H', W')``.
+
+    A ``bias`` before a batch norm changes nothing; some published weights have one.
+    """
     return nn.Sequential(
-        nn.Conv2d(cin, cout, 3, stride=stride, padding=1, bias=False),
+        nn.Conv2d(cin, cout, 3, stride=stride, padding=1, bias=bias),
         nn.BatchNorm2d(cout),
         nn.ReLU(inplace=True),
     )

@@ -19,6 +19,7 @@ from chronopose.errors import UsageError
 from chronopose.models._base import Features, PoseModel, stack_windows
 from chronopose.pipeline.crops import warp_feature
 from chronopose.tensors.colours import normalise
+from chronopose.tensors.outputs import join_outputs
 
 
 class FrameFeatures(NamedTuple):
@@ -91,18 +92,17 @@ class Encoder:
     def fuse(self, windows: Sequence[Sequence[FrameFeatures]]) -> Poses:
         """Poses ``(N, K, 2)`` in crop pixels of N windows of T frames."""
         self.counts.fuses += len(windows)
-        maps = []
+        outputs = []
         with torch.inference_mode(), self._arithmetic():
             for first in range(0, len(windows), self._windows_a_pass):
                 some = windows[first : first + self._windows_a_pass]
                 found = self.model.fuse(stack_windows([[f.plain for f in w] for w in some]))
-                heat = found.heatmaps
                 if self._flip:
                     other = [[f.mirrored for f in w if f.mirrored is not None] for w in some]
-                    back = self.model.fuse(stack_windows(other)).heatmaps
-                    heat = self.model.codec.average_flip(heat, back)
-                maps.append(heat.float())
-            return self.model.codec.decode(torch.cat(maps))
+                    back = self.model.fuse(stack_windows(other))
+                    found = self.model.codec.average_flip(found, back)
+                outputs.append(found)
+            return self.model.codec.decode(join_outputs(outputs))
 
     def bend(self, features: FrameFeatures, old: CropWindow, new: CropWindow) -> FrameFeatures:
         """Features of one window as they would be in another.

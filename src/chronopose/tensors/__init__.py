@@ -1,6 +1,24 @@
 """Tensors that pass between stages: the torch twins of the nouns. Torch starts here."""
 
 from chronopose.tensors.batch import ClipBatch, Target
-from chronopose.tensors.outputs import HeatmapOutput, Output, TDMIOutput
+from chronopose.tensors.outputs import (
+    CompositeOutput,
+    FAMIOutput,
+    HeatmapOutput,
+    Output,
+    RegressionOutput,
+    TDMIOutput,
+    join_outputs,
+)
 
-__all__ = ["ClipBatch", "HeatmapOutput", "Output", "TDMIOutput", "Target"]
+__all__ = [
+    "ClipBatch",
+    "CompositeOutput",
+    "FAMIOutput",
+    "HeatmapOutput",
+    "Output",
+    "RegressionOutput",
+    "TDMIOutput",
+    "Target",
+    "join_outputs",
+]

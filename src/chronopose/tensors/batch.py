@@ -19,12 +19,14 @@ class Target(NamedTuple):
     weight: Tensor
     """float B K, 0 where a joint is unlabelled or outside the map."""
     heatmaps: Tensor | None = None
-    """float B K h w, Gaussian of peak 1."""
+    """float B K h w, Gaussian of peak 1; None for networks that regress coordinates."""
+    shares: Tensor | None = None
+    """float B K 2, shares of the crop, for networks that regress coordinates; else None."""
 
     def to(self, device: torch.device | str) -> Target:
         """A copy on another device."""
-        heatmaps = None if self.heatmaps is None else self.heatmaps.to(device)
-        return Target(self.joints.to(device), self.weight.to(device), heatmaps)
+        heatmaps, shares = (None if t is None else t.to(device) for t in self[2:])
+        return Target(self.joints.to(device), self.weight.to(device), heatmaps, shares)
 
 
 class ClipBatch(NamedTuple):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 
@@ -43,5 +45,70 @@ class TDMIOutput(NamedTuple):
     """float B K h w, the auxiliary layer on detached ``useful``."""
 
 
-Output = HeatmapOutput | TDMIOutput
-"""Whatever a model returns; every member has ``heatmaps``."""
+class FAMIOutput(NamedTuple):
+    """FAMI-Pose's heatmaps with the features that its mutual-information terms compare.
+
+    Axes: B clip, S neighbour (T - 1), K joint, C channel, h w cells. All fields but the first are
+    None when not training.
+    """
+
+    heatmaps: Tensor
+    """float B K h w, of the fused feature."""
+    fused: Tensor | None = None
+    """float B C h w, key frame and aligned neighbours joined; the feature under the head."""
+    key: Tensor | None = None
+    """float B C h w, feature of the key frame alone."""
+    neighbours: Tensor | None = None
+    """float B S C h w, features of the other frames, not aligned."""
+    fused_heatmaps: Tensor | None = None
+    """float B K h w, the frozen single-frame layer on ``fused``."""
+    key_heatmaps: Tensor | None = None
+    """float B K h w, the same on ``key``."""
+    neighbour_heatmaps: Tensor | None = None
+    """float B S K h w, the same on ``neighbours``."""
+
+
+class RegressionOutput(NamedTuple):
+    """Coordinates of the key frame's joints with their spreads.
+
+    Axes: B clip, K joint; x before y.
+    """
+
+    joints: Tensor
+    """float B K 2, shares of the crop; outside [0, 1] for a joint outside the crop."""
+    sigma: Tensor
+    """float B K 2, spread of each coordinate in shares of the crop, in (0, 1)."""
+
+
+class CompositeOutput(NamedTuple):
+    """Near which cells the key frame's joints lie, and how far from them.
+
+    Axes: B clip, K joint, h w cells; x before y.
+    """
+
+    heatmaps: Tensor
+    """float B K h w, logits: is the joint near this cell?"""
+    offsets: Tensor
+    """float B K 2 h w, from the cell to the joint, in units of the codec's ``reach_px``."""
+    side: tuple[CompositeOutput, ...] = ()
+    """The same of earlier stacks, for deep supervision while training; empty otherwise."""
+
+
+Output = HeatmapOutput | TDMIOutput | FAMIOutput | RegressionOutput | CompositeOutput
+"""Whatever a model returns; its codec knows what to read off it."""
+
+
+def join_outputs(outputs: Sequence[Any]) -> Any:
+    """One output of several batches, one after the other.
+
+    Args:
+        outputs: At least one, all of one kind; fields that are None in the first stay None.
+    """
+    first = outputs[0]
+    parts = [
+        torch.cat(field) if isinstance(field[0], Tensor)
+        else join_outputs(field) if isinstance(field[0], tuple)
+        else field[0]
+        for field in zip(*outputs, strict=True)
+    ]  # fmt: skip
+    return type(first)(*parts) if hasattr(first, "_fields") else tuple(parts)

@@ -42,8 +42,8 @@ class Card:
         joints: Joint names in the order of the maps.
         normalisation: ``mean`` and ``std`` per channel of RGB in [0, 1], and the channel
             ``order``.
-        codec: Settings of the heatmap codec: crop_size (px), stride (px), sigma (cells),
-            activation, decoder, align, rounded.
+        codec: Settings of the codec: crop_size (px) and align; of heatmaps also stride (px),
+            sigma (cells), activation, decoder, rounded.
         training_data: What it was trained on.
         terms: Under which terms the weights can be used.
         command: What to type to train them again.

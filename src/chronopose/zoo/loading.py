@@ -8,6 +8,8 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from chronopose.errors import ChronoposeError, UsageError, WeightsError
 from chronopose.models._base import PoseModel
 from chronopose.models._find import ModelName, build_model, config_of, find_model, parse_name
@@ -63,44 +65,54 @@ def load(
 
 
 def load_foreign(
-    source: str, path: str | Path, *, device: str = "cpu", **overrides: Any
+    source: str,
+    weights: str | Path | Mapping[str, Tensor],
+    *,
+    device: str = "cpu",
+    **overrides: Any,
 ) -> PoseModel:
     """Load a checkpoint published by others as one of our models.
 
     Args:
         source: A file of ``zoo/convert``, e.g. ``hrnet``.
-        path: The checkpoint. If its name holds a size, as in ``pose_hrnet_w32_256x192.pth``
-            (height x width), that is the crop size.
+        weights: The checkpoint, or its state dict. If the file's name holds a size, as in
+            ``pose_hrnet_w32_256x192.pth`` (height x width), that is the crop size.
         device: Where the model is put.
         **overrides: Fields of the model's Config, e.g. ``crop_size=(288, 384)`` in pixels, or
             ``skeleton`` for a joint list that the number of heatmaps does not tell.
 
     Returns:
-        The model in eval mode with its :class:`Card` as ``card``; coordinates follow the corner
-        law.
+        The model in eval mode with its :class:`Card` as ``card``; coordinates follow the law that
+        the source was trained under, for most the corner law.
 
     Raises:
         UsageError: there is no such source, or no such setting.
-        WeightsError: the file is not a checkpoint of that source.
+        WeightsError: this is no checkpoint of that source, or entries are missing, unexpected or
+            of another shape; the message names them.
     """
     if source not in sources():
         raise UsageError(f"There is no source {source!r}. Known: {', '.join(sources())}.")
-    file = Path(path)
-    found = recognise(read_state(file).tensors, source)
+    file = None if isinstance(weights, Mapping) else Path(weights)
+    state = _named(weights) if isinstance(weights, Mapping) else read_state(Path(weights)).tensors
+    where = file or Path("the state dict")
+    found = recognise(state, source)
     if found is None:
+        shown = ", ".join(list(state)[:3]) or "nothing"
         raise WeightsError(
-            f"{path} does not have the keys of a published {source} pose network that this "
-            f"version knows. Known sources: {', '.join(sources())}; files of our own training "
-            f"are loaded by zoo.load."
-        )
-    settings = {**found.settings, **_size_in(file.name), **overrides}
-    if "skeleton" not in settings:
-        raise WeightsError(
-            f"{path} gives {found.joints} joints, and no published order of that many is known. "
-            f"Name the joints with skeleton=NAME."
+            f"{where} does not have the keys of a published {source} pose network that this "
+            f"version knows; it begins with {shown}. Known sources: {', '.join(sources())}; files "
+            f"of our own training are loaded by zoo.load."
         )
     name = ModelName(found.model, found.preset)
-    return _finish(_from_recognised(name, found, build(name, settings), file), device)
+    known = {f.name for f in fields(config_of(name.model, name.preset))}
+    told = _size_in(file.name) if file is not None and "crop_size" in known else {}
+    settings = {**found.settings, **told, **overrides}
+    if "skeleton" in known - settings.keys():
+        raise WeightsError(
+            f"{where} gives {found.joints} joints, and no published order of that many is known. "
+            f"Name the joints with skeleton=NAME."
+        )
+    return _finish(_from_recognised(name, found, build(name, settings), where, file), device)
 
 
 def build(name: ModelName, config: Mapping[str, Any]) -> PoseModel:
@@ -168,7 +180,8 @@ def _from_file(wanted: ModelName, file: StateFile) -> PoseModel:
                 f"{file.path} holds published weights of {foreign.model}, not of {name.model}. "
                 f"Load them as {foreign.model}:{foreign.preset}."
             )
-        return _from_recognised(name, foreign, build(name, foreign.settings), file.path)
+        model = build(name, foreign.settings)
+        return _from_recognised(name, foreign, model, file.path, file.path)
     own = find_model(name.model).__name__
     if file.model_class not in ("", own):
         raise WeightsError(
@@ -180,10 +193,23 @@ def _from_file(wanted: ModelName, file: StateFile) -> PoseModel:
     return _attach(model, name, UNKNOWN, UNKNOWN, file.path)
 
 
-def _from_recognised(name: ModelName, found: Recognised, model: PoseModel, path: Path) -> PoseModel:
-    fit_state(model, found.tensors, path, str(name))
+def _from_recognised(
+    name: ModelName, found: Recognised, model: PoseModel, where: Path, file: Path | None
+) -> PoseModel:
+    fit_state(model, found.tensors, where, str(name))
     data = f"unknown: published {found.source} weights for {found.joints} joints"
-    return _attach(model, name, data, UNKNOWN, path)
+    return _attach(model, name, data, UNKNOWN, file)
+
+
+def _named(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict without the prefix of ``DataParallel``."""
+    others = [k for k, v in state.items() if not isinstance(v, Tensor)]
+    if others or not state:
+        raise WeightsError(
+            f"A state dict holds tensors only; got {', '.join(others[:3]) or 'no entries'}. Give "
+            f"the inner dict, or the path of the file."
+        )
+    return {key.removeprefix("module."): value for key, value in state.items()}
 
 
 def _attach(

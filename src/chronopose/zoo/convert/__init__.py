@@ -1,25 +1,27 @@
 """Checkpoints published by others: recognised by their keys, renamed by the model's own key map.
 
-One file a source, with ``MODEL``, ``recognises(state)`` and ``preset_of(state)``; the renaming is
-the model's ``from_official_keys``. Published pose networks were trained under the corner law and
-on rounded targets, so their codec says so.
+One file a source, with ``MODEL``, ``recognises(state)``, ``preset_of(state)`` and
+``joints_of(state)``; the renaming is the model's ``from_official_keys``. Published pose networks
+were trained under the corner law and on rounded targets, so their codec says so; a source of
+another kind has ``SETTINGS``, fields of the model's Config that go before these.
 """
 
 from __future__ import annotations
 
 import pkgutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from importlib import import_module
 from typing import Any
 
 from torch import Tensor
 
-from chronopose.models._find import find_model
+from chronopose.core.skeletons import get_skeleton
+from chronopose.models._find import config_of, find_model
 
 SKELETON_OF = {17: "coco17", 16: "mpii16"}
-"""Joints of a published heatmap layer -> the skeleton it was trained on."""
+"""Number of published joints -> their skeleton, where the preset's own has another number."""
 LAW = {"align": "corner", "rounded": True, "activation": "gaussian", "decoder": "quarter"}
 """Coordinates and targets of the published pose networks."""
 
@@ -35,7 +37,7 @@ class Recognised:
     settings: Mapping[str, Any]
     """Fields of the model's Config: joints and coordinates."""
     joints: int
-    """Number of heatmaps."""
+    """Number of joints that it gives."""
     tensors: Mapping[str, Tensor]
     """Our keys."""
 
@@ -58,10 +60,21 @@ def recognise(state: Mapping[str, Tensor], source: str | None = None) -> Recogni
         if not known.recognises(state):
             continue
         model: Any = find_model(known.MODEL)
-        joints = state["final_layer.weight"].shape[0]
-        skeleton = {"skeleton": SKELETON_OF[joints]} if joints in SKELETON_OF else {}
+        preset, joints = known.preset_of(state), known.joints_of(state)
         return Recognised(
-            name, known.MODEL, known.preset_of(state), {**LAW, **skeleton}, joints,
+            name, known.MODEL, preset, _settings(known, preset, joints), joints,
             model.from_official_keys(state),
         )  # fmt: skip
     return None
+
+
+def _settings(known: Any, preset: str, joints: int) -> dict[str, Any]:
+    """Joints and law of a source, as far as the model's Config has such fields."""
+    config = config_of(known.MODEL, preset)
+    has = {f.name for f in fields(config)}
+    settings = {**LAW, **getattr(known, "SETTINGS", {})}
+    if "skeleton" in has and len(get_skeleton(config.skeleton)) == joints:
+        settings.setdefault("skeleton", config.skeleton)
+    elif joints in SKELETON_OF:
+        settings.setdefault("skeleton", SKELETON_OF[joints])
+    return {key: value for key, value in settings.items() if key in has}

@@ -26,6 +26,11 @@ def preset_of(state: Mapping[str, Tensor]) -> str:
     return _PRESETS[_blocks(state)]
 
 
+def joints_of(state: Mapping[str, Tensor]) -> int:
+    """Number of heatmaps."""
+    return state["final_layer.weight"].shape[0]
+
+
 def _blocks(state: Mapping[str, Tensor]) -> int:
     """Blocks of the third stage, which tell the depths apart."""
     return sum(k.startswith("layer3.") and k.endswith(".conv3.weight") for k in state)

@@ -1,0 +1,128 @@
+"""CLNet: the schedules of the networks that its abstract compares with, and the light one."""
+
+from __future__ import annotations
+
+from chronopose.data.transforms import Augmentation, Flip, Rotate, Scale, strong
+from chronopose.engine.settings import Phase, TrainSettings
+from chronopose.recipes._recipe import LabelledSpec, LSPETSpec, MixtureSpec, ProceduralSpec, Recipe
+from chronopose.recipes.lspet import CROP, LSPET_TERMS
+
+COCO_TERMS = (
+    "Trained on COCO: labels CC BY 4.0, pictures under the terms of their owners; check them "
+    "before commercial use."
+)
+EPOCH = 1_170
+"""Steps of 128 people that stand for one pass over the labelled people of COCO, rounded."""
+_SIMPLE_BASELINE = Augmentation(
+    geometric=(
+        Scale(spread=0.3, low=0.7, high=1.3),
+        Rotate(p=0.6, spread_deg=40.0, limit_deg=80.0),
+        Flip(p=0.5),
+    )
+)
+
+
+def clnet_r50() -> Recipe:
+    """clnet:r50 on COCO with the schedule of SimpleBaseline.
+
+    Command         chronopose train clnet_r50 --data COCO --out runs/clnet
+    Hardware        four GPUs
+    Hours           not measured
+    Published       1.14 points over SimpleBaseline at about half the cost; the abstract names
+                    neither measure nor set
+    Ours            not run
+
+    Adam at 1e-3, a tenth of it from epoch 90 and a hundredth from 120, 140 epochs of 4 times 32.
+    From random weights; ``--set model.pretrained=true`` lets timm fetch ImageNet's, from which
+    SimpleBaseline starts.
+    """
+    parts = ((90, 1e-3), (30, 1e-4), (20, 1e-5))
+    return _coco("clnet_r50", "clnet:r50", (192, 256), parts)
+
+
+def clnet_hourglass8() -> Recipe:
+    """clnet:hourglass8 on COCO from random weights.
+
+    Command         chronopose train clnet_hourglass8 --data COCO --out runs/clnet
+    Hardware        four GPUs
+    Hours           not measured
+    Published       4.45 points over the original stacked hourglass on COCO
+    Ours            not run
+
+    Adam, where hourglasses are usually trained with RMSprop, at 2.5e-4, a tenth of it from epoch
+    60 and a hundredth from 90, 100 epochs of 4 times 32.
+    """
+    parts = ((60, 2.5e-4), (30, 2.5e-5), (10, 2.5e-6))
+    return _coco("clnet_hourglass8", "clnet:hourglass8", (256, 256), parts)
+
+
+def clnet_lite() -> Recipe:
+    """clnet:lite from random weights on photographs of sports and procedural pictures.
+
+    Command         chronopose train clnet_lite --data LSPET --out runs/clnet
+    Hardware        two CPU cores, bfloat16, about 3 GB of memory
+    Hours           not measured
+    Published       none
+    Ours            not run
+
+    Data, augmentation and schedule of
+    :func:`~chronopose.recipes.lspet.simple_baseline_lite_muon`, so that heatmap and composite
+    targets can be compared.
+    """
+    return Recipe(
+        name="clnet_lite",
+        model="clnet:lite",
+        train=MixtureSpec(
+            parts=(LSPETSpec(split="train"), ProceduralSpec(count=1500, size=(192, 192))),
+            shares=(17, 3),
+        ),
+        val=LSPETSpec(split="val"),
+        augmentation=strong(),
+        overrides={"crop_size": CROP},
+        settings=TrainSettings(
+            phases=(
+                Phase(steps=6_000, crop_size=(96, 128), batch_size=64, lr=(2e-3, 2e-3)),
+                Phase(steps=8_000, crop_size=(128, 160), batch_size=48, lr=(1.6e-3, 0.0)),
+                Phase(steps=1_000, crop_size=CROP, batch_size=40, lr=(5e-4, 0.0)),
+            ),
+            optimiser="muon",
+            val_every=750,
+            save_every=250,
+            flip_test=True,
+        ),
+        needs_data=True,
+        trained_on="LSPET images 1-8500; 1,500 procedural pictures",
+        terms=LSPET_TERMS,
+    )
+
+
+def _coco(
+    name: str,
+    model: str,
+    crop: tuple[int, int],
+    parts: tuple[tuple[int, float], ...],
+) -> Recipe:
+    return Recipe(
+        name=name,
+        model=model,
+        train=LabelledSpec(dataset="coco", split="train", frames=1),
+        val=LabelledSpec(dataset="coco", split="val", frames=1),
+        augmentation=_SIMPLE_BASELINE,
+        settings=TrainSettings(
+            phases=tuple(
+                Phase(steps=count * EPOCH, crop_size=crop, batch_size=32, lr=(rate, rate))
+                for count, rate in parts
+            ),
+            optimiser="adam",
+            weight_decay=0.0,
+            warmup_steps=0,
+            clip_norm=0.0,
+            ema_decay=0.0,
+            devices=4,
+            flip_test=True,
+            val_every=EPOCH,
+        ),
+        needs_data=True,
+        trained_on="COCO 2017 train",
+        terms=COCO_TERMS,
+    )
