@@ -5,12 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 
-def add_model_flags(parser: Any) -> None:
-    """``--model --weights --device``, the same in every verb that runs a network."""
+def add_model_flags(parser: Any, default: str | None = None) -> None:
+    """``--model --weights --device``, the same in every verb that runs a network.
+
+    Args:
+        parser: Of the verb.
+        default: Model that the verb takes if none is named; None: that of all verbs.
+    """
     from chronopose._api import DEFAULT_MODEL
 
     add = parser.add_argument
-    add("--model", default=DEFAULT_MODEL, metavar="NAME", help="'chronopose models' lists them")
+    usual = default or DEFAULT_MODEL
+    add("--model", default=usual, metavar="NAME", help="'chronopose models' lists them")
     add(
         "--weights",
         default=None,

@@ -24,9 +24,10 @@ from chronopose.data.sampling import FirstFew
 from chronopose.data.transforms import NOTHING, Augmentation
 from chronopose.engine.callbacks import BEST, LAST, Progress, RunKeeper
 from chronopose.engine.checkpoint import read_checkpoint
+from chronopose.engine.collapse import CollapseGuard
 from chronopose.engine.evaluate import evaluate
 from chronopose.engine.module import PoseModule, phase_codec
-from chronopose.engine.picture import draw_batch
+from chronopose.engine.picture import draw_batch, draw_run
 from chronopose.engine.record import plain, write_record
 from chronopose.engine.settings import TrainSettings
 from chronopose.errors import SkeletonMismatch, UsageError
@@ -76,7 +77,9 @@ def fit(
     """Train a model.
 
     Writes into ``run_dir``: ``run.json`` (record), ``train.csv``, ``val.csv``, ``batch.png`` (a
-    picture of an augmented batch), ``last.ckpt`` and ``best.ckpt``.
+    picture of an augmented batch), ``curves.png`` (every term of the run, drawn at its end),
+    ``last.ckpt`` and ``best.ckpt``. What :class:`~chronopose.engine.collapse.CollapseGuard`
+    noticed is a warning, and in the record.
 
     Args:
         model: Any model of ``models/``, with the weights it shall start from.
@@ -123,15 +126,18 @@ def fit(
     batches = _batches(module, train_data, augmentation)
     if not (folder / "batch.png").exists():
         draw_batch(batches[0], model.codec.skeleton, folder / "batch.png")
+    guard = CollapseGuard()
     if module.step < settings.total_steps:
         validate = _validator(val_data, settings) if val_data is not None else None
         keeper = RunKeeper(folder, identity, validate, progress, module.step, quiet)
-        _run(module, batches, keeper, optimiser, folder, device)
+        _run(module, batches, [guard, keeper, _LoadOptimiser(optimiser)], folder, device)
     write_record(
         folder,
         {**facts, "finished": True, "steps": module.step, "validation": progress.last,
+         "warnings": guard.said,
          "best": {"pck": progress.best, "step": progress.best_step} if progress.last else None},
     )  # fmt: skip
+    draw_run(folder)
     best = module.best_model.cpu().eval()
     return FitResult(best, module.step, progress.last, progress.best, folder)
 
@@ -156,8 +162,7 @@ class _Loaders(pl.LightningDataModule):
 def _run(
     module: PoseModule,
     batches: TrainBatches,
-    keeper: RunKeeper,
-    optimiser: dict[str, Any] | None,
+    callbacks: list[pl.Callback],
     folder: Path,
     device: str,
 ) -> None:
@@ -170,7 +175,7 @@ def _run(
             max_epochs=1,
             accumulate_grad_batches=settings.accumulate,
             deterministic=settings.deterministic,
-            callbacks=[keeper, _LoadOptimiser(optimiser)],
+            callbacks=callbacks,
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,

@@ -1,4 +1,4 @@
-"""A look at what the network is fed: an augmented batch with its joints."""
+"""Pictures of a run: the batch that the network is fed, and the curves of what it learnt."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ from chronopose.core.boxes import Boxes
 from chronopose.core.poses import Poses
 from chronopose.core.skeleton import Skeleton
 from chronopose.core.tracks import FramePoses
+from chronopose.engine.record import read_log
 from chronopose.io.atomic import replacing
 from chronopose.tensors import ClipBatch
 from chronopose.tensors.colours import unnormalise
+from chronopose.viz.curves import Curve, draw_curves
 from chronopose.viz.draw import contact_sheet, draw_poses
+
+NOT_LEARNT = ("step", "phase", "clips_per_s", "waiting")
+"""Columns of the log that say nothing about what is learnt."""
 
 
 def draw_batch(batch: ClipBatch, skeleton: Skeleton, path: Path, most: int = 24) -> None:
@@ -47,3 +52,44 @@ def draw_batch(batch: ClipBatch, skeleton: Skeleton, path: Path, most: int = 24)
     sheet = contact_sheet(tiles, count if count > 1 else 8)
     with replacing(path) as temporary:
         Image.fromarray(sheet).save(temporary, format="PNG")
+
+
+def draw_run(folder: Path, name: str = "curves.png") -> Path | None:
+    """Write a picture of every term of a run over its steps.
+
+    Args:
+        folder: Of the run, with ``train.csv`` and, if it was validated, ``val.csv``.
+        name: Of the PNG file in it.
+
+    Returns:
+        The file; None if there are not two rows to join by a line.
+
+    Raises:
+        FormatError: a log cannot be read, or the file cannot be written.
+    """
+    curves: dict[str, Curve] = {}
+    phases: list[float] = []
+    for kind in ("train", "val"):
+        if not (folder / f"{kind}.csv").exists():
+            continue
+        columns = read_log(folder / f"{kind}.csv")
+        steps = columns.get("step", [])
+        if kind == "train":
+            numbers = columns.get("phase", [])
+            phases = [s for s, a, b in zip(steps, numbers, numbers[1:], strict=False) if a != b]
+        wanted = ["pck"] if kind == "val" else sorted(columns.keys() - set(NOT_LEARNT), key=_order)
+        found = {n: (steps, columns[n]) for n in wanted if n in columns}
+        curves |= {f"{n} (validation)" if kind == "val" else n: c for n, c in found.items()}
+    if not any(len(steps) > 1 for steps, _ in curves.values()):
+        return None
+    path = folder / name
+    with replacing(path) as temporary:
+        Image.fromarray(draw_curves(curves, marks=phases)).save(temporary, format="PNG")
+    return path
+
+
+def _order(name: str) -> tuple[int, str]:
+    """The loss first, then what it is made of, what the split does, and the optimiser last."""
+    ranks = {"loss": 0, "heatmap": 1, "lr": 9, "grad_norm": 8}
+    split = name.startswith(("gate", "channels_", "shared_"))
+    return ranks.get(name, 3 if split else 2), name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -42,6 +42,15 @@ class Link(Protocol):
         """
 
 
+class Predict(Protocol):
+    """Finds the joints of everybody in a set, as ``engine.evaluate.predict_samples``."""
+
+    def __call__(
+        self, model: PoseModel, data: LabelledClips, *, flip_test: bool, batch_size: int
+    ) -> Iterator[tuple[Poses, Poses]]:
+        """Predicted and labelled joints in the order of the samples, a batch at a time."""
+
+
 @dataclass
 class _Found:
     """Predictions of one frame, in the order in which they came."""
@@ -76,6 +85,7 @@ def predict_set(
     link: Link | None = None,
     flip_test: bool = False,
     batch_size: int = 50,
+    predict: Predict = predict_samples,
 ) -> list[LabelledSequence]:
     """Predict everybody in a labelled set, frame by frame as its labels list them.
 
@@ -87,6 +97,7 @@ def predict_set(
         link: Gives ids to the people of ``boxes``, one video at a time; None leaves them without.
         flip_test: Average the maps with those of the mirrored crop.
         batch_size: Clips a batch; the result does not depend on it.
+        predict: Finds the joints; another one may take features that were kept.
 
     Returns:
         One sequence for each of the labels, with the same frames, in the joints of the set. Joints
@@ -109,7 +120,7 @@ def predict_set(
     assert isinstance(clips, LabelledClips)
     found: dict[_Where, _Found] = {}
     index = 0
-    pairs = predict_samples(model, clips, flip_test=flip_test, batch_size=batch_size)
+    pairs = predict(model, clips, flip_test=flip_test, batch_size=batch_size)
     for predicted, _ in pairs:
         for xy, score in zip(predicted.xy, predicted.score, strict=True):
             origin = clips.origin(index)

@@ -7,6 +7,7 @@ no host or user name and no path outside the run's own folder.
 from __future__ import annotations
 
 import csv
+import math
 import os
 import platform
 import subprocess
@@ -18,6 +19,7 @@ from typing import Any
 
 import torch
 
+from chronopose.io._fields import reading
 from chronopose.io.atomic import write_json, writing
 
 PACKAGES = ("chronopose", "torch", "lightning", "timm", "numpy", "scipy", "pillow")
@@ -117,6 +119,26 @@ class RunLog:
         """Flush what TensorBoard holds back."""
         if self._board is not None:
             self._board.close()
+
+
+def read_log(path: Path) -> dict[str, list[float]]:
+    """The columns of a ``train.csv`` or ``val.csv``; NaN where a cell is empty or no number.
+
+    Raises:
+        FormatError: the file cannot be read.
+    """
+    with reading(path, "the log of a run"), path.open(newline="") as file:
+        rows = list(csv.reader(file))
+    names = rows[0] if rows else []
+    whole = [r for r in rows[1:] if len(r) == len(names)]
+    return {n: [_number(r[i]) for r in whole] for i, n in enumerate(names)}
+
+
+def _number(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return math.nan
 
 
 def _tensorboard(folder: Path, first_step: int) -> Any:

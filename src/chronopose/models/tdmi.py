@@ -16,7 +16,9 @@ Differs   Any odd T >= 3; the paper runs T = 5. Widths, block counts and the est
           The lite presets are ours: features are projected to 16 channels before the differences
           (this commutes with Eq. 1), offset and mask convolutions have no residual blocks, and
           the head, starting at zero, is added to the frozen single-frame heatmaps: an untrained
-          lite model therefore equals its single-frame twin.
+          lite model therefore equals its single-frame twin. Their alpha is 0.01: beside a
+          cross-entropy, the label term of Eq. 10 with weight 1 pulls the heatmaps towards what
+          the motion alone can tell, which is next to nothing (docs/arena.md).
           Channel split (Table 7) brings each half back to full width by a 1×1 convolution, so
           that fusion and mutual information see the same shapes as with masks.
 Written   from the paper only; no other source was read.
@@ -150,7 +152,7 @@ LITE = TDMIConfig(
         blocks=(1, 1, 1, 1), width=16, reduce=16, convs=1, dcn=DeformConfig(groups=2, blocks=0)
     ),
     rdm=RDMConfig(blocks=1, width=32),
-    mi=MIConfig(reduction="batch"),
+    mi=MIConfig(reduction="batch", alpha=0.01),
     residual_head=True,
 )
 LITE_ST = STConfig(mode="fami_align", blocks=(1, 1, 1), width=16)
@@ -205,6 +207,8 @@ class TDMI(TwinModel):
     """TDMI and TDMI-ST."""
 
     PRESETS: ClassVar[Mapping[str, TDMIConfig]] = PRESETS
+    gives_features = False
+    """Put the features out in eval mode too, for pictures of them."""
 
     def __init__(self, config: TDMIConfig) -> None:
         super().__init__()
@@ -281,7 +285,7 @@ class TDMI(TwinModel):
         heatmaps = self.head(fused)
         if self.config.residual_head:
             heatmaps = heatmaps + self.single_frame_head(frame)
-        if not self.training:
+        if not (self.training or self.gives_features):
             return TDMIOutput(heatmaps)
         label = self.probe if self._label_by_probe else self.single_frame_head
         return TDMIOutput(

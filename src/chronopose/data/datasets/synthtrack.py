@@ -13,21 +13,31 @@ Terms      pictures and labels are free: nobody has rights in them but who made 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from chronopose.core.labels import LabelledSequence
 from chronopose.data.datasets._base import Problem
 from chronopose.data.datasets.posetrack import PoseTrack18
-from chronopose.errors import FormatError
+from chronopose.errors import FormatError, UsageError
 from chronopose.io._fields import load_json
 from chronopose.io.synthtrack import FROZEN_SPLITS, FrozenClip, frozen_clips, stratum_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class SynthTrack(PoseTrack18):
-    """SynthTrack."""
+    """SynthTrack.
+
+    Args:
+        every: Only every so manyth frame of a clip counts as labelled; its neighbours are seen all
+            the same. PoseTrack labels every fourth.
+
+    Raises:
+        UsageError: ``every`` is below 1.
+    """
+
+    every: int = 1
 
     NAME: ClassVar[str] = "synthtrack"
     TITLE: ClassVar[str] = "SynthTrack"
@@ -38,6 +48,24 @@ class SynthTrack(PoseTrack18):
     SOURCE: ClassVar[str] = (
         "make it: chronopose synth --benchmark synthtrack --split val --out DIR (or test, train)"
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.every < 1:
+            raise UsageError(f"every counts frames from 1; got {self.every}.")
+
+    def sequences(self) -> list[LabelledSequence]:
+        """Labels of the split, of every so manyth frame."""
+        return [
+            replace(
+                s,
+                frames=tuple(
+                    f if at % self.every == 0 else replace(f.select(slice(0)), labelled=False)
+                    for at, f in enumerate(s.frames)
+                ),
+            )
+            for s in super().sequences()
+        ]
 
     def stratum(self, sequence: str) -> str:
         """Kind of a clip: clean, blur, defocus, occlusion or crowd."""
