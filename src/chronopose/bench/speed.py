@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,6 +108,28 @@ def bench_speed(
     return report
 
 
+def bench_poses(
+    models: Mapping[str, PoseModel], device: str = "cpu", *, repeats: int = 5
+) -> dict[str, tuple[int, float]]:
+    """What one streamed pose costs: one ``encode``, one ``fuse``.
+
+    Args:
+        models: Name -> model; they are put in eval mode.
+        device: Where they run.
+        repeats: Rounds in which every model is timed once, so that a busy machine slows all alike;
+            one more comes first and is not counted.
+
+    Returns:
+        Name -> multiply-adds and seconds of the fastest round.
+    """
+    works = {name: _works(model, device, False)[0] for name, model in models.items()}
+    times: dict[str, list[float]] = {name: [] for name in models}
+    for _ in range(repeats + 1):
+        for name, work in works.items():
+            times[name].append(_seconds(work, device))
+    return {n: (count_both(model)[0], min(times[n][1:])) for n, model in models.items()}
+
+
 def count_both(model: PoseModel) -> tuple[int, int]:
     """Multiply-adds of one pose: streamed, and with all frames recomputed. Nothing is run."""
     width, height = model.needs.crop_size
@@ -135,6 +157,18 @@ def _on_meta(model: PoseModel) -> PoseModel:
 def _time_both(
     model: PoseModel, device: str, repeats: int, half: bool
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    times: dict[Callable[[], None], list[float]] = {w: [] for w in _works(model, device, half)}
+    for _ in range(repeats + 1):
+        for work, taken in times.items():
+            taken.append(_seconds(work, device))
+    streamed, recomputed = times.values()
+    return tuple(streamed[1:]), tuple(recomputed[1:])
+
+
+def _works(
+    model: PoseModel, device: str, half: bool
+) -> tuple[Callable[[], None], Callable[[], None]]:
+    """One pose streamed, and one recomputed."""
     width, height = model.needs.crop_size
     frames = len(model.needs.offsets)
     encoder = Encoder(model, device=device, batch_size=frames, half=half)
@@ -150,11 +184,7 @@ def _time_both(
     def recomputed() -> None:
         encoder.fuse([encoder.encode(crops)])
 
-    times: dict[Callable[[], None], list[float]] = {streamed: [], recomputed: []}
-    for _ in range(repeats + 1):
-        for work, taken in times.items():
-            taken.append(_seconds(work, device))
-    return tuple(times[streamed][1:]), tuple(times[recomputed][1:])
+    return streamed, recomputed
 
 
 def _seconds(work: Callable[[], None], device: str) -> float:

@@ -5,7 +5,8 @@ of every window. memory: peak memory of ``predict`` on a long video against a sh
 accuracy and encoded crops with windows held still (reencode, warp) against windows cut anew for
 every pose (key). metrics: PoseTrack AP and MOTA against plain loops, OKS AP against
 faster-coco-eval. synth: frames and labelled people a second of the generator, drawn with OpenGL
-against plain numpy.
+against plain numpy. accuracy: the arena, multi-frame models trained under one budget on one frozen
+single-frame network, judged on SynthTrack by stratum.
 """
 
 from __future__ import annotations
@@ -20,8 +21,14 @@ WINDOW_CLIPS, SYNTH_CLIPS = 8, 5
 
 def add_arguments(parser: Any) -> None:
     """Flags of the verb."""
+    from chronopose.cli._arena import add_arena_flags
+
     add = parser.add_argument
-    add("what", choices=["speed", "memory", "window", "metrics", "synth"], help="what to measure")
+    add(
+        "what",
+        choices=["speed", "memory", "window", "metrics", "synth", "accuracy"],
+        help="what to measure",
+    )
     add(
         "--model",
         default="",
@@ -48,6 +55,7 @@ def add_arguments(parser: Any) -> None:
         metavar="MIN",
         help="lengths of the short and the long video, minutes",
     )
+    add_arena_flags(parser)
 
 
 def run(options: Any) -> int:
@@ -59,6 +67,10 @@ def run(options: Any) -> int:
         return 0
     if options.what == "synth":
         return _synth(options)
+    if options.what == "accuracy":
+        from chronopose.cli._arena import run_accuracy
+
+        return run_accuracy(options)
     from chronopose._api import pick_device
 
     device = pick_device(options.device)

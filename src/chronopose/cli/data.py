@@ -1,8 +1,10 @@
-"""Check a data set on disk, or list the data sets that are known.
+"""Check a data set on disk, list the data sets that are known, or find the people of one.
 
 check NAME --root DIR looks for the labels and for every labelled picture of a set and says what is
 missing, where it was looked for and how to get it; it ends with 4 if anything is. Without --split
-every split is checked. list prints name, splits, joints and terms of every set.
+every split is checked. list prints name, splits, joints and terms of every set. boxes NAME --root
+DIR --out FILE writes the boxes that our detector finds in the labelled pictures of one split, in
+the form of PoseTrack's val_boxes.json, which 'evaluate --boxes' and 'bench accuracy --boxes' read.
 """
 
 from __future__ import annotations
@@ -12,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from chronopose.data.datasets._base import LabelledSet
 
-HELP = "check a data set on disk, or list the known ones"
+HELP = "check a data set on disk, list the known ones, find the people of one"
 MISSING = 4
 
 
 def add_arguments(parser: Any) -> None:
     """Flags of the verb."""
     add = parser.add_argument
-    add("what", choices=["check", "list"], help="what to do")
+    add("what", choices=["check", "list", "boxes"], help="what to do")
     add("name", nargs="?", default=None, type=str | None, help="data set to check")
     add("--root", default=None, type=str | None, metavar="DIR", help="folder of the data set")
     add("--split", default=None, type=str | None, metavar="NAME", help="only this split")
@@ -37,6 +39,9 @@ def add_arguments(parser: Any) -> None:
         metavar="DIR",
         help="folder that the pictures' names start from, if it is no usual one",
     )
+    add("--out", "-o", default=None, type=str | None, metavar="FILE", help="file of the boxes")
+    add("--weights", default=None, type=str | None, metavar="FILE", help="of the detector")
+    add("--min-score", default=0.0, type=float, metavar="0..1", help="least score of a box told")
     add("--json", default=False, action="store_true", help="machine-readable")
 
 
@@ -53,7 +58,26 @@ def run(options: Any) -> int:
             "Say which data set and where it is: chronopose data check NAME --root DIR. "
             "'chronopose data list' prints the names."
         )
+    if options.what == "boxes":
+        return _boxes(options)
     return _check(options)
+
+
+def _boxes(options: Any) -> int:
+    from chronopose.data.datasets._find import find_dataset
+    from chronopose.errors import UsageError
+    from chronopose.io.detections import write_detections
+    from chronopose.pipeline.detect import build_detector
+    from chronopose.pipeline.judge import detect_set
+
+    if options.out is None:
+        raise UsageError("Say where the boxes shall be written: --out FILE.")
+    data = find_dataset(options.name, options.root, options.split or "")
+    detector = build_detector("builtin", weights=options.weights)
+    found = [d for d in detect_set(detector, data) if d.score >= options.min_score]
+    write_detections(options.out, found)
+    print(f"{options.out}: {len(found)} boxes in the labelled pictures of {data.NAME} {data.split}")
+    return 0
 
 
 def _list(as_json: bool) -> int:

@@ -33,7 +33,7 @@ def add_arguments(parser: Any) -> None:
         default=None,
         type=str | None,
         metavar="DIR",
-        help="set made by 'chronopose synth', for the detector",
+        help="set of 'chronopose synth' (detector), or folder of 'chronopose shards' (poses)",
     )
     add("--out", "-o", default=None, type=str | None, metavar="DIR", help="folder of the run")
     add("--cache", default="runs/cache", metavar="DIR", help="folder for decoded pictures")

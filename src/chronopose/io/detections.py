@@ -9,7 +9,7 @@ overlap all stay, as in the published evaluations. Boxes of a single video are
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from chronopose.errors import FormatError
 from chronopose.io._fields import field, load_json, records, score
 from chronopose.io._labelled import box_xywh, integer, text
+from chronopose.io.atomic import write_json
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,27 @@ def read_detections(path: str | Path) -> list[Detection]:
     if not found:
         raise FormatError(f"{path} holds no box of a person.")
     return found
+
+
+def write_detections(path: str | Path, detections: Sequence[Detection]) -> None:
+    """Write a list of person boxes as :func:`read_detections` reads it.
+
+    Args:
+        path: The file to be.
+        detections: In the order in which they shall stand.
+
+    Raises:
+        FormatError: the disk refused.
+    """
+    rows = []
+    for found in detections:
+        left, top, right, bottom = found.box
+        key = "image_name" if isinstance(found.image, str) else "image_id"
+        rows.append(
+            {key: found.image, "category_id": 1, "score": found.score,
+             "bbox": [left, top, right - left, bottom - top]}
+        )  # fmt: skip
+    write_json(path, rows, indent=None)
 
 
 def _image(record: Mapping[str, Any], where: str) -> str | int:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from chronopose.core.labels import LabelledFrame
 from chronopose.data.datasets._base import LabelledSet
 from chronopose.data.pictures import read_picture
+from chronopose.io.detections import Detection
 from chronopose.io.video import Frame
 from chronopose.metrics.detection import BoxAP, DetectionResult
 from chronopose.pipeline.detect import Detector
@@ -52,3 +53,22 @@ def judge_detector(
         away = np.concatenate([boxes[known & ~asked], np.array(areas).reshape(-1, 4)])
         metric.update(found, boxes[asked], away)
     return metric.compute()
+
+
+def detect_set(detector: Detector, data: LabelledSet) -> Iterator[Detection]:
+    """Boxes that a detector finds in the labelled pictures of a set, picture by picture.
+
+    Args:
+        detector: Its ``min_score`` decides which boxes are told.
+        data: The set, with its split.
+
+    Yields:
+        Boxes under the pictures' names, best first within one.
+
+    Raises:
+        FormatError: labels or a picture are missing or damaged.
+    """
+    for index, (image, labels) in enumerate(labelled_pictures(data)):
+        found = detector([Frame(index, 0.0, image)])[0]
+        for box, score in zip(found.xyxy.tolist(), found.score.tolist(), strict=True):
+            yield Detection(labels.name, (box[0], box[1], box[2], box[3]), score)

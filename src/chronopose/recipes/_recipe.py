@@ -21,6 +21,7 @@ from chronopose.data.datasets._find import find_dataset
 from chronopose.data.datasets.lspet import LSPET, CameraMotion
 from chronopose.data.datasets.procedural import ProceduralClips
 from chronopose.data.sampling import Mixture
+from chronopose.data.shards import ShardClips
 from chronopose.data.transforms import NOTHING, Augmentation
 from chronopose.engine.settings import TrainSettings
 from chronopose.errors import UsageError
@@ -35,7 +36,7 @@ class Places:
         data: Folder of the data set, for recipes that need one.
         cache: Folder for decoded pictures and rendered clips.
         backdrops: Folder of pictures without people, for the detector.
-        synthetic: Root of a generated set, for the detector.
+        synthetic: Root of a generated set, for the detector; or a folder of shards of people.
     """
 
     data: Path | None = None
@@ -144,6 +145,33 @@ class LabelledSpec:
             frames=self.frames, neighbours=self.neighbours, training=self.training,
             skeleton=self.skeleton, windows=self.windows,
         )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardSpec:
+    """People cut out of generated clips; see :class:`~chronopose.data.shards.ShardClips`.
+
+    Args:
+        skeleton: Registry name of the joints of the samples.
+        frames: Length of a clip, odd; the middle of what is stored.
+    """
+
+    skeleton: str = "lsp14"
+    frames: int = 1
+
+    def build(self, places: Places) -> ClipSource:
+        """Open the shards.
+
+        Raises:
+            UsageError: no folder was given.
+            FormatError: it holds no shards, or damaged ones.
+        """
+        if places.synthetic is None:
+            raise UsageError(
+                "This recipe needs shards of synthetic people: make clips with 'chronopose synth', "
+                "cut the people out with 'chronopose shards', and give the folder with --synthetic."
+            )
+        return ShardClips(places.synthetic, skeleton=self.skeleton, frames=self.frames)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,312 @@
+"""The arena: models trained under one budget on one feature bank, judged by one protocol.
+
+What all rows share: the frozen single-frame network, the training clips with their augmentation,
+their number, order, batch, steps and optimiser for a seed, the crops and the evaluation. What
+differs is the temporal part. Everything that was computed is kept in the run's folder: a run that
+died goes on, and a row that is there is not trained again.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from chronopose import zoo
+from chronopose.bench._contestants import SINGLE, Contestant
+from chronopose.bench.speed import bench_poses
+from chronopose.data.datasets._base import LabelledSet
+from chronopose.data.datasets.synthtrack import SynthTrack
+from chronopose.data.loader import ClipShape, Stage, TrainBatches, eval_batches
+from chronopose.data.shards import ShardClips
+from chronopose.data.transforms import Augmentation, Flip, Rotate, Scale, Shift
+from chronopose.engine.feature_bank import FeatureBank
+from chronopose.engine.fit_kept import KeptSettings, fit_kept, with_seed
+from chronopose.engine.kept import predict_kept, use_kept
+from chronopose.engine.predict_set import predict_set
+from chronopose.engine.record import hardware
+from chronopose.engine.score import score
+from chronopose.engine.strata import score_strata
+from chronopose.io.atomic import write_json
+from chronopose.models._base import PoseModel
+from chronopose.nn.backbones import Backbone
+from chronopose.nn.flow import CropFlows
+from chronopose.zoo.states import sha256_of
+
+FRAMES = 5
+AUGMENTATION = Augmentation(
+    (
+        Scale(spread=0.1, mean=1.0, low=0.8, high=1.25),
+        Rotate(p=0.5, spread_deg=15.0, limit_deg=40.0, any_p=0.0),
+        Shift(spread=0.03),
+        Flip(p=0.5),
+    )
+)
+"""Mild, and without painted blur or occluders: the clips bring their own. With the strong one of
+the twin's training the temporal parts learnt first of all to answer for other pictures than those
+that they are judged on."""
+_CLIP = ClipShape(count=FRAMES, key=FRAMES // 2)
+_BATCH = 16
+ALL = "all"
+"""The name of all strata together."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tier:
+    """How large the arena is.
+
+    Args:
+        crop_size: Width and height of the crops, pixels.
+        sigma: Spread of the target, cells: that of the twin's training. With another one the
+            temporal part would first of all learn to sharpen or to blur.
+        windows: Training clips in the bank.
+        every: Every so manyth frame of the evaluation clips is judged.
+        training: Budget of every row.
+    """
+
+    crop_size: tuple[int, int]
+    sigma: float
+    windows: int
+    every: int
+    training: KeptSettings
+
+
+TIERS = {
+    "nano": Tier(
+        crop_size=(96, 128), sigma=1.5, windows=4096, every=2, training=KeptSettings(steps=300)
+    ),
+    "lite": Tier(
+        crop_size=(160, 192), sigma=2.0, windows=8192, every=1, training=KeptSettings(steps=4000)
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArenaPlan:
+    """What is to be compared on what.
+
+    Args:
+        shards: Folder of training shards with clips of five frames (``chronopose shards``).
+        root: Root of SynthTrack.
+        split: ``val`` or ``test``.
+        twin: Weights of the single-frame network.
+        tier: How large.
+        seeds: Of the training; spreads are over them.
+        boxes: File of detected boxes for a second judgement; None leaves it out.
+    """
+
+    shards: Path
+    root: Path
+    twin: Path
+    split: str = "val"
+    tier: Tier = field(default_factory=lambda: TIERS["nano"])
+    seeds: tuple[int, ...] = (0, 1, 2)
+    boxes: Path | None = None
+
+    def seen(self) -> dict[str, Any]:
+        """Plain values that decide what the banks hold, but for the data themselves."""
+        return {
+            "twin_sha256": sha256_of(self.twin), "split": self.split,
+            "crop_size": list(self.tier.crop_size), "windows": self.tier.windows,
+            "every": self.tier.every, "augmentation": repr(AUGMENTATION),
+        }  # fmt: skip
+
+    def learnt(self) -> dict[str, Any]:
+        """Plain values that decide what becomes of a row, beside what is seen."""
+        return {"sigma": self.tier.sigma, "training": asdict(self.tier.training)}
+
+
+def run_arena(
+    plan: ArenaPlan,
+    rows: Sequence[Contestant],
+    out: Path | str,
+    *,
+    say: Callable[[str], object] = print,
+) -> list[dict[str, Any]]:
+    """Train and judge every row with every seed; keep what is known.
+
+    Args:
+        plan: What is compared on what.
+        rows: Who takes part.
+        out: Folder of the run: banks, one JSON file a row and seed, ``manifest.json``.
+        say: Takes lines of progress.
+
+    Returns:
+        One record a row and seed: ``name``, ``seed``, ``ap`` (boxes -> stratum -> group of joints
+        -> AP), ``curve``, ``train_s``.
+
+    Raises:
+        FormatError: shards, labels or pictures are missing or damaged.
+        UsageError: the folder holds records of another plan.
+    """
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    twin = zoo.load("simple_baseline:lite", weights=plan.twin)
+    data = SynthTrack(root=plan.root, split=plan.split, every=plan.tier.every)
+    source = ShardClips(plan.shards, skeleton=twin.codec.skeleton, frames=FRAMES)
+    seen = {
+        **plan.seen(), "train": source.fingerprint(), "val": data.fingerprint(),
+        "boxes": None if plan.boxes is None else sha256_of(plan.boxes),
+    }  # fmt: skip
+    write_json(
+        folder / "manifest.json",
+        {"seen": seen, "learnt": plan.learnt(), "seeds": list(plan.seeds),
+         "rows": [asdict(r) for r in rows], "clips_train": len(source), "hardware": hardware()},
+    )  # fmt: skip
+    say(f"{len(source)} training clips of {plan.shards}")
+    train = _train_bank(folder / "bank_train", plan, source, twin, seen)
+    judges = {"labels": _Judge(folder / "bank_labels", plan, data, twin, seen, None)}
+    if plan.boxes is not None:
+        judges["detected"] = _Judge(folder / "bank_detected", plan, data, twin, seen, plan.boxes)
+    records = []
+    for row in rows:
+        for seed in plan.seeds if row.trained else plan.seeds[:1]:
+            file = folder / "rows" / f"{_slug(row.name)}-{seed}.json"
+            key = {
+                "seen": seen, "learnt": plan.learnt(), "row": json.loads(json.dumps(asdict(row))),
+                "seed": seed,
+            }  # fmt: skip
+            record = _known(file, key)
+            if record is None:
+                record = _run_row(row, seed, plan, twin, train, judges, folder)
+                record["key"] = key
+                file.parent.mkdir(exist_ok=True)
+                write_json(file, record)
+            say(f"{row.name:<22} seed {seed}  " + _line(record["ap"]))
+            records.append(record)
+    return records
+
+
+def _run_row(
+    row: Contestant, seed: int, plan: ArenaPlan, twin: PoseModel, train: FeatureBank,
+    judges: Mapping[str, _Judge], folder: Path,
+) -> dict[str, Any]:  # fmt: skip
+    torch.manual_seed(seed)
+    model: Any = row.build(plan.tier.crop_size, plan.tier.sigma)
+    if row.trained:
+        model.load_single_frame(twin.state_dict())
+    else:
+        model.load_state_dict(twin.state_dict())
+    model = use_kept(model)
+    curve: list[dict[str, float]] = []
+    started = time.perf_counter()
+    if row.trained:
+        run_dir = folder / "runs" / f"{_slug(row.name)}-{seed}"
+        settings = with_seed(plan.tier.training, seed)
+        model, curve = fit_kept(model, train, settings, run_dir, still=row.still)
+    seconds = time.perf_counter() - started
+    ap = {name: judge(model, row.still) for name, judge in judges.items()}
+    return {"name": row.name, "seed": seed, "ap": ap, "curve": curve, "train_s": round(seconds, 1)}
+
+
+class _Judge:
+    """Scores a model on one bank of the evaluation set."""
+
+    def __init__(
+        self, folder: Path, plan: ArenaPlan, data: LabelledSet, twin: PoseModel,
+        seen: Mapping[str, Any], boxes: Path | None,
+    ) -> None:  # fmt: skip
+        self._data, self._boxes = data, boxes
+        clips = data.clips(frames=FRAMES, skeleton=twin.codec.skeleton, boxes=boxes)
+        batches = (
+            batch
+            for batch, _, _ in eval_batches(
+                clips, shape=_CLIP, crop_size=plan.tier.crop_size, batch_size=_BATCH
+            )
+        )
+        own = {**seen, "kind": "judge", "boxes": str(boxes and boxes.name)}
+        self._bank = FeatureBank.build(
+            folder, batches, len(clips), _backbone(twin), CropFlows("dis"), own
+        )
+
+    def __call__(self, model: PoseModel, still: bool) -> dict[str, dict[str, float]]:
+        """Stratum -> group of joints -> AP."""
+        predict = partial(_from_bank, bank=self._bank, still=still)
+        found = predict_set(model, self._data, boxes=self._boxes, predict=predict)
+        truth, metric = self._data.sequences(), self._data.METRIC
+        options = dict(self._data.METRIC_OPTIONS)
+        scores = {ALL: score(found, truth, metric, **options)}
+        scores |= score_strata(found, truth, self._data.stratum, metric, **options)
+        return {name: dict(s.values["groups"]) for name, s in scores.items()}
+
+
+def _from_bank(
+    model: PoseModel, data: Any, *, bank: FeatureBank, still: bool, flip_test: bool, batch_size: int
+) -> Any:
+    """What :func:`~chronopose.engine.predict_set.predict_set` asks, answered from the bank."""
+    assert len(data) == len(bank) and not flip_test
+    return predict_kept(model, bank, batch_size=batch_size, still=still)
+
+
+def _train_bank(
+    folder: Path, plan: ArenaPlan, source: ShardClips, twin: PoseModel, seen: Mapping[str, Any]
+) -> FeatureBank:
+    steps = -(-plan.tier.windows // _BATCH)
+    stage = Stage(steps=steps, crop_size=plan.tier.crop_size, batch_size=_BATCH)
+    batches = TrainBatches(source, [stage], shape=_CLIP, augmentation=AUGMENTATION, seed=0)
+    return FeatureBank.build(
+        folder, (batches[i] for i in range(steps)), steps * _BATCH, _backbone(twin),
+        CropFlows("dis"), {**seen, "kind": "train", "boxes": None},
+    )  # fmt: skip
+
+
+def _backbone(model: PoseModel) -> Backbone:
+    backbone = model.backbone
+    assert isinstance(backbone, Backbone)
+    return backbone
+
+
+def measure_costs(
+    rows: Sequence[Contestant], tier: Tier, out: Path | str, *, repeats: int = 5
+) -> dict[str, dict[str, float]]:
+    """What one streamed pose of every row costs on this machine; kept in ``costs.json``.
+
+    Returns:
+        Row -> ``macs``, ``ms`` (fastest of ``repeats`` rounds, random weights), ``params`` in all
+        and ``temporal_params`` beside the frozen network.
+    """
+    models = {row.name: row.build(tier.crop_size, tier.sigma) for row in rows}
+    found = bench_poses(models, repeats=repeats)
+    costs = {}
+    for name, model in models.items():
+        params = sum(p.numel() for p in model.parameters())
+        twin: Any = model
+        frozen = sum(p.numel() for p in twin.backbone.parameters())
+        head = getattr(twin, "visual_head", None) or twin.head
+        frozen += sum(p.numel() for p in head.parameters())
+        macs, seconds = found[name]
+        costs[name] = {
+            "macs": macs, "ms": 1e3 * seconds, "params": params,
+            "temporal_params": params - frozen,
+        }  # fmt: skip
+    write_json(Path(out) / "costs.json", {"costs": costs, "hardware": hardware()})
+    return costs
+
+
+def _known(file: Path, key: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The record of a row that was judged before under the same plan."""
+    try:
+        record = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) and record.get("key") == key else None
+
+
+def _slug(name: str) -> str:
+    return "".join(c if c.isalnum() else "_" for c in name)
+
+
+def _line(ap: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
+    return "  ".join(
+        f"{boxes}: " + " ".join(f"{s} {row['Total']:.1f}" for s, row in strata.items())
+        for boxes, strata in ap.items()
+    )
+
+
+__all__ = ["ALL", "SINGLE", "TIERS", "ArenaPlan", "Tier", "run_arena"]

@@ -1,0 +1,74 @@
+"""Flags of ``chronopose bench accuracy``, and what they start."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def add_arena_flags(parser: Any) -> None:
+    """Flags that only ``accuracy`` reads."""
+    add = parser.add_argument
+    add("--shards", default=None, type=str | None, metavar="DIR",
+        help="accuracy: training shards of 5 frames, of 'chronopose shards'")  # fmt: skip
+    add("--data", default=None, type=str | None, metavar="DIR", help="accuracy: root of SynthTrack")
+    add("--split", default="val", metavar="NAME", help="accuracy: val or test")
+    add("--twin", default=None, type=str | None, metavar="FILE",
+        help="accuracy: weights of the single-frame network that all stand on")  # fmt: skip
+    add("--tier", default="nano", metavar="NAME", help="accuracy: nano or lite")
+    add("--rows", default=None, nargs="+", type=str, metavar="NAME",
+        help="accuracy: who takes part (default: everybody)")  # fmt: skip
+    add("--ablations", default=False, action="store_true",
+        help="accuracy: also the rows of TDMI's ablation tables")  # fmt: skip
+    add("--seeds", default=3, type=int, metavar="N", help="accuracy: trainings of every row")
+    add(
+        "--steps",
+        default=None,
+        type=int | None,
+        metavar="N",
+        help="accuracy: instead of the tier's",
+    )
+    add("--windows", default=None, type=int | None, metavar="N",
+        help="accuracy: clips in the bank instead of the tier's")  # fmt: skip
+    add("--boxes", default=None, type=str | None, metavar="FILE",
+        help="accuracy: also judge on these detected boxes")  # fmt: skip
+    add("--out", "-o", default="runs/arena", metavar="DIR",
+        help="accuracy: folder of the run; one that was stopped goes on")  # fmt: skip
+
+
+def run_accuracy(options: Any) -> int:
+    """Train, judge and write the report."""
+    from dataclasses import replace
+    from pathlib import Path
+
+    from chronopose.bench._arena_report import write_report
+    from chronopose.bench._contestants import contestants
+    from chronopose.bench.accuracy import TIERS, ArenaPlan, measure_costs, run_arena
+    from chronopose.errors import UsageError
+
+    missing = [f"--{n}" for n in ("shards", "data", "twin") if getattr(options, n) is None]
+    if missing:
+        raise UsageError(
+            f"bench accuracy needs {', '.join(missing)}: make clips with 'chronopose synth "
+            f"--benchmark synthtrack', cut out people with 'chronopose shards --frames 5', and "
+            f"train the twin with 'chronopose train simple_baseline_lite_nano'."
+        )
+    if options.tier not in TIERS:
+        raise UsageError(f"There is no tier {options.tier!r}. Known: {', '.join(TIERS)}.")
+    if options.seeds < 1:
+        raise UsageError(f"--seeds counts trainings from 1; got {options.seeds}.")
+    tier = TIERS[options.tier]
+    steps = options.steps or tier.training.steps
+    tier = replace(
+        tier, windows=options.windows or tier.windows,
+        training=replace(tier.training, steps=steps),
+    )  # fmt: skip
+    rows = contestants(options.rows, ablations=options.ablations)
+    plan = ArenaPlan(
+        shards=Path(options.shards), root=Path(options.data), twin=Path(options.twin),
+        split=options.split, tier=tier, seeds=tuple(range(options.seeds)),
+        boxes=None if options.boxes is None else Path(options.boxes),
+    )  # fmt: skip
+    records = run_arena(plan, rows, options.out)
+    costs = measure_costs(rows, tier, options.out)
+    print(write_report(records, costs, rows, options.out))
+    return 0
