@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from chronopose.data.transforms import family, strong_video
 from chronopose.engine.settings import Phase, TrainSettings
+from chronopose.recipes._posetrack import PEOPLE, POSETRACK_TERMS
 from chronopose.recipes._recipe import LabelledSpec, ProceduralSpec, Recipe
 from chronopose.recipes.lspet import CROP, LSPET_TERMS
 
-POSETRACK_TERMS = (
-    "Trained on PoseTrack, which is for research only; check its terms before any other use of "
-    "these weights."
-)
-EPOCH = 2_500
+EPOCH = PEOPLE // 32
 """Steps of 32 people that stand for one pass over the labelled people of PoseTrack, rounded."""
 _CROP = (192, 256)
 

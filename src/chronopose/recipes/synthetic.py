@@ -84,7 +84,7 @@ def simple_baseline_lite_real() -> Recipe:
 
 
 def simple_baseline_lite_nano() -> Recipe:
-    """The twin of the arena: simple_baseline:lite for small crops, photographs and synthetic people.
+    """The twin of the arena: simple_baseline:lite for small crops, half of it synthetic people.
 
     Command         chronopose train simple_baseline_lite_nano --data LSPET --synthetic SHARDS
                     --out runs/nano

@@ -10,6 +10,7 @@ import pytest
 
 from chronopose.core.skeletons import POSETRACK15, POSETRACK17SLOT
 from chronopose.data.datasets._find import find_dataset
+from chronopose.errors import UsageError
 from chronopose.synth.assets import Assets
 from chronopose.synth.clip_arrays import read_arrays
 from chronopose.synth.scenario import make_scenario
@@ -53,6 +54,22 @@ def test_clips_are_told_apart_by_the_ends_of_their_names(world: Path):
     assert [data.stratum(s.name) for s in data.sequences()] == ["blur"]
     assert data.stratum("walk") == ""
     assert find_dataset("posetrack18", world, "val").stratum("000001_blur") == ""
+
+
+def test_every_fourth_frame_can_count_as_labelled_and_its_neighbours_stay(world: Path):
+    whole = find_dataset("synthtrack", world, "test")
+    some = find_dataset("synthtrack", world, "test", every=4)
+    [sequence] = some.sequences()
+    assert [f.frame_index for f in sequence if f.labelled] == [
+        f.frame_index for f in whole.sequences()[0].frames[::4]
+    ]
+    assert all(len(f) == 0 for f in sequence if not f.labelled)
+    # The first frame's clip is drawn with the second and third, which are not labelled.
+    images = some.clips(frames=5).sample(0, np.random.default_rng(0)).images
+    assert len(images) == 5
+    assert len(some.clips(frames=5)) < len(whole.clips(frames=5)) / 3
+    with pytest.raises(UsageError, match="from 1"):
+        find_dataset("synthtrack", world, "test", every=0)
 
 
 def test_a_part_of_a_frozen_split_is_not_the_split(world: Path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from types import SimpleNamespace
 
 import pytest
@@ -12,12 +13,14 @@ from chronopose import zoo
 from chronopose.engine.checkpoint import write_checkpoint
 from chronopose.engine.settings import Phase
 from chronopose.errors import UsageError, WeightsError
-from chronopose.models._find import build_model, override
+from chronopose.models._base import PoseModel
+from chronopose.models._find import build_model, override, parse_name
 from chronopose.models.person_detector import PRESETS as DETECTORS
 from chronopose.recipes import Places, find, list_recipes
 from chronopose.recipes._detector import DetectorRecipe
 from chronopose.recipes._recipe import MixtureSpec, ProceduralSpec, Recipe
 from chronopose.recipes._run import WEIGHTS, card_of, run, start, with_settings
+from chronopose.zoo.loading import build
 
 DOCSTRING = ("Command", "Hardware", "Hours", "Published", "Ours")
 
@@ -33,6 +36,13 @@ def test_every_recipe_says_what_it_costs_and_gives(name: str):
     assert f"chronopose train {name}" in text
 
 
+@cache
+def on_meta(model: str, overrides: tuple[tuple[str, object], ...]) -> PoseModel:
+    """Shapes without weights; recipes with the same model share it."""
+    with torch.device("meta"):
+        return build(parse_name(model), dict(overrides))
+
+
 @pytest.mark.parametrize("name", list_recipes())
 def test_every_recipe_fits_its_model(name: str):
     recipe = find(name)
@@ -42,7 +52,7 @@ def test_every_recipe_fits_its_model(name: str):
     if isinstance(recipe, DetectorRecipe):
         override(DETECTORS["lite"], recipe.overrides)
         return
-    model = build_model(recipe.model, None, **recipe.overrides)
+    model = on_meta(recipe.model, tuple(sorted(recipe.overrides.items())))
     assert recipe.settings.phases[-1].crop_size == model.needs.crop_size
     for phase in recipe.settings.phases:
         assert all(side % 32 == 0 for side in phase.crop_size)
