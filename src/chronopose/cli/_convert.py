@@ -59,7 +59,7 @@ def convert(request: Request) -> list[str]:
     if Path(request.out).exists() and not request.overwrite:
         raise UsageError(f"{request.out} exists already. Use --overwrite, or another name.")
     target = _target(request)
-    found = _read(request)
+    found = read_source(request)
     wanted = _skeleton(request.skeleton)
     if isinstance(found, VideoPoses):
         poses = _chosen(_converted(found, wanted), request)
@@ -105,7 +105,13 @@ def _skeleton(name: str | None) -> Skeleton | None:
     return None if name is None else get_skeleton(name)
 
 
-def _read(request: Request) -> VideoPoses | list[LabelledSequence]:
+def read_source(request: Request) -> VideoPoses | list[LabelledSequence]:
+    """Poses or labels, whatever the source holds.
+
+    Raises:
+        UsageError: there is no format of the name given.
+        ChronoposeError: the source cannot be read.
+    """
     joints, path = _skeleton(request.joints), request.source
     if request.origin is not None:
         named = _named(request.origin, _offered(writing=False))
@@ -182,11 +188,16 @@ def _labels_to_poses(
     if len(set(clean)) != len(clean):
         raise FormatError(f"{request.source} holds two sequences of one name: {clean}.")
     paths = [out] if len(sequences) == 1 else [out / f"{n}{suffix}" for n in clean]
-    poses = [_as_video(s) for s in sequences]
+    poses = [as_video(s) for s in sequences]
     return [_write_poses(p, path, target) for p, path in zip(poses, paths, strict=True)]
 
 
-def _as_video(sequence: LabelledSequence) -> VideoPoses:
+def as_video(sequence: LabelledSequence) -> VideoPoses:
+    """Labels of a video as poses; what poses cannot hold is said.
+
+    Raises:
+        UsageError: these are pictures and no video, or nobody knows their times.
+    """
     if not sequence.is_video:
         raise UsageError(
             f"{sequence.name!r} is a set of pictures and no video: it has no times and no tracks. "
