@@ -80,7 +80,7 @@ def hrnet_coco_hieve14() -> Recipe:
     Ours            not run
 
     The first stage of :func:`~chronopose.recipes.posetrack.hrnet_hieve`, which weights for the 17
-    joints of COCO do not fit. COCO has no chest, so that joint stays untrained until then.
+    joints of COCO do not fit. COCO's chest is the middle of its shoulders.
     """
     return _hrnet("hrnet_coco_hieve14", "hrnet:w48", CROP, skeleton=HIEVE)
 
