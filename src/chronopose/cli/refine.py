@@ -1,4 +1,4 @@
-"""Repair and smooth poses that exist already, of chronopose or of any other tool.
+r"""Repair and smooth poses that exist already, of chronopose or of any other tool.
 
 Steps run in the order in which --steps names them, without any training:
 
@@ -91,7 +91,7 @@ def _add_smooth(add: Any) -> None:
     add("--smooth-gap", default=0.25, type=float, metavar="S",
         help="smooth: start anew behind a longer gap, seconds")  # fmt: skip
     add("--jump", default=0.08, type=float, metavar="X",
-        help="smooth: start anew where a joint jumps by this share of a body; inf: never",
+        help="smooth: start anew where a joint jumps by this share of a body; 0: never",
     )  # fmt: skip
     add("--irregular", default="resample", metavar="HOW",
         help="smooth: unequal time steps: resample, or error")  # fmt: skip

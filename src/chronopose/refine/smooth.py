@@ -4,8 +4,8 @@ Nothing is invented: an unknown joint stays unknown, scores, boxes and ids stay 
 short gaps first (:mod:`chronopose.refine.fill_gaps`) where a filter should run through them.
 
 A joint that jumps was taken for another, or found by mistake. A linear filter would smear the
-mistake over its neighbours and make them worse, too, so the filters start anew there: a jump stays a
-jump, and :mod:`chronopose.refine.crowd_flow` is what repairs it.
+mistake over its neighbours and make them worse, too, so the filters start anew there. A jump stays,
+and :mod:`chronopose.refine.crowd_flow` is what repairs it.
 
 One-Euro uses the past only and lags behind fast motion; the others look ahead and do not lag.
 """
@@ -49,7 +49,7 @@ class OneEuroSettings:
         beta: How much the cutoff grows with the speed, Hz per (px / s); higher lags less.
         speed_cutoff_hz: Cutoff of the filtered speed.
         max_gap_s: Behind a longer gap the filter starts anew, seconds.
-        jump: So it does where a joint jumps, see :func:`jumps`; infinite for never.
+        jump: So it does where a joint jumps, see :func:`jumps`; 0 for never.
     """
 
     min_cutoff_hz: float = 1.0
@@ -72,7 +72,7 @@ class SavitzkyGolaySettings:
         window_s: Width of the sliding window, seconds.
         order: Degree of the polynomials.
         max_gap_s: Behind a longer gap the filter starts anew, seconds.
-        jump: So it does where a joint jumps, see :func:`jumps`; infinite for never.
+        jump: So it does where a joint jumps, see :func:`jumps`; 0 for never.
         irregular: Unequal time steps: ``resample`` or ``error``.
     """
 
@@ -98,7 +98,7 @@ class ButterworthSettings:
             quarter of the frame rate where that is lower.
         order: Order of one pass; 2 is the "fourth-order zero-lag" filter of biomechanics.
         max_gap_s: Behind a longer gap the filter starts anew, seconds.
-        jump: So it does where a joint jumps, see :func:`jumps`; infinite for never.
+        jump: So it does where a joint jumps, see :func:`jumps`; 0 for never.
         irregular: Unequal time steps: ``resample`` or ``error``.
     """
 
@@ -124,7 +124,7 @@ class KalmanSettings:
         speed_drift_px_s: Spread by which a speed changes within a second, px / s.
         by_score: The noise of a joint is ``noise_px / score``, scores of at least 0.1.
         max_gap_s: Behind a longer gap the filter starts anew, seconds.
-        jump: So it does where a joint jumps, see :func:`jumps`; infinite for never.
+        jump: So it does where a joint jumps, see :func:`jumps`; 0 for never.
     """
 
     noise_px: float = 3.0
@@ -187,13 +187,14 @@ def jumps(track: PersonTrack, jump: float) -> NDArray[np.bool_]:
     Args:
         track: 2D in image pixels; in 3D, where boxes tell no size, nothing is a jump.
         jump: The most that a joint moves at once, square roots of the box area, beside
-            :data:`FASTEST_PER_S` of them for each second between the two places.
+            :data:`FASTEST_PER_S` of them for each second between the two places; 0: nothing is a
+            jump.
 
     Returns:
         ``(N, K)`` True in the frame behind the jump.
     """
     found = np.zeros(track.poses.score.shape, bool)
-    if track.poses.space != "image_px":
+    if track.poses.space != "image_px" or jump == 0:
         return found
     xy, size = track.poses.xy.astype(np.float64), sizes(track)
     known = np.asarray(np.isfinite(xy).all(-1))
@@ -225,8 +226,8 @@ def _smoothed(track: PersonTrack, settings: SmoothSettings, step_s: float | None
 
 
 def _above_zero(settings: SmoothSettings, *names: str) -> None:
-    if not settings.jump > 0:
-        raise UsageError(f"jump must be above 0; got {settings.jump}.")
+    if not 0 <= settings.jump < float("inf"):
+        raise UsageError(f"jump must be at least 0; got {settings.jump}.")
     for name in names:
         value = getattr(settings, name)
         if not 0 < value < float("inf"):
