@@ -16,7 +16,8 @@ from chronopose.errors import UsageError
 if TYPE_CHECKING:
     from chronopose.core.tracks import FramePoses, HistoryStep, VideoPoses
     from chronopose.io.video import VideoReader
-    from chronopose.models._base import PoseModel
+    from chronopose.models._scene import AnyModel, SceneModel
+    from chronopose.pipeline.scene import ScenePipeline
     from chronopose.pipeline.stream import PosePipeline
 
 DEFAULT_MODEL = "simple_baseline:lite"
@@ -77,21 +78,29 @@ class Predictor:
     """A pose model ready for videos.
 
     Args:
-        model: A model in eval mode, as :func:`chronopose.zoo.load` returns it.
+        model: A model in eval mode, as :func:`chronopose.zoo.load` or
+            :func:`chronopose.zoo.load_scene` returns it.
         name: Name it was loaded by, for the history of results.
         device: Where it runs.
     """
 
-    def __init__(self, model: PoseModel, name: str, device: str) -> None:
+    def __init__(self, model: AnyModel, name: str, device: str) -> None:
         self.model = model
         self.name = name
         self.device = device
 
-    def pipeline(self, settings: PredictSettings) -> PosePipeline:
-        """A fresh pipeline: no state of an earlier video is left in it."""
+    def pipeline(self, settings: PredictSettings) -> PosePipeline | ScenePipeline:
+        """A fresh pipeline: no state of an earlier video is left in it.
+
+        Raises:
+            UsageError: a detector or the flip test is asked of a model that reads whole frames.
+        """
+        from chronopose.models._scene import SceneModel
         from chronopose.pipeline.detect import build_detector
         from chronopose.pipeline.stream import PosePipeline
 
+        if isinstance(self.model, SceneModel):
+            return self._scenes(self.model, settings)
         return PosePipeline(
             self.model,
             detector=build_detector(
@@ -103,6 +112,18 @@ class Predictor:
             flip_test=settings.flip_test,
             half=settings.half,
             window_policy=settings.window,
+        )  # fmt: skip
+
+    def _scenes(self, model: SceneModel, settings: PredictSettings) -> ScenePipeline:
+        from chronopose.pipeline.scene import ScenePipeline
+
+        if settings.detector != "auto" or settings.flip_test:
+            raise UsageError(
+                f"{self.name} finds people in whole frames by itself: it takes no detector and "
+                f"has no flip test. Leave detector={settings.detector!r} and flip_test away."
+            )
+        return ScenePipeline(
+            model, min_score=settings.conf, device=self.device, half=settings.half
         )  # fmt: skip
 
     def history(self, settings: PredictSettings) -> tuple[HistoryStep, ...]:
@@ -189,9 +210,11 @@ def load(
         UsageError: there is no such model or device.
     """
     from chronopose import zoo
+    from chronopose.models._find import SCENES, parse_name
 
     place = pick_device(device)
-    return Predictor(zoo.load(name, weights=weights, device=place), name, place)
+    read = zoo.load_scene if parse_name(name).model in SCENES else zoo.load
+    return Predictor(read(name, weights=weights, device=place), name, place)
 
 
 def predict(

@@ -64,6 +64,7 @@ def run(options: Any) -> int:
     from chronopose.errors import UsageError
     from chronopose.io.atomic import replacing
     from chronopose.io.video import open_video
+    from chronopose.models._base import PoseModel
     from chronopose.pipeline.dissect import look_inside, most_visible, pick_keys
 
     out = Path(options.out)
@@ -73,10 +74,12 @@ def run(options: Any) -> int:
     if end_s <= options.start:
         raise UsageError(f"--end {end_s:g} does not lie after --start {options.start:g}.")
     predictor = load(options.model, weights=options.weights, device=options.device)
+    model = predictor.model
+    if not isinstance(model, PoseModel):
+        raise UsageError(f"{options.model} reads whole frames: it has no gates to look at.")
     with open_video(options.source, start_s=options.start, end_s=end_s) as reader:
         found = list(predictor.stream(reader, detector=options.detector))
     person = options.person if options.person is not None else most_visible(found)
-    model = predictor.model
     keys = pick_keys(found, person, options.frames, model.needs.offsets)
     with open_video(options.source, start_s=options.start, end_s=end_s) as reader:
         windows = _windows(reader, keys, model.needs.offsets, len(found))

@@ -19,6 +19,7 @@ from chronopose.errors import UsageError
 
 if TYPE_CHECKING:
     from chronopose.models._base import PoseModel
+    from chronopose.models._scene import SceneModel
 
 
 @dataclass(frozen=True)
@@ -47,36 +48,54 @@ def model_files() -> tuple[str, ...]:
     return tuple(sorted(n for n in found if not n.startswith("_") and n not in (*NO_POSE, *SCENES)))
 
 
-def find_model(name: str) -> type[PoseModel]:
-    """The model class of a file.
+def find_model(name: str) -> type[Any]:
+    """The model class of a file: a PoseModel, or a SceneModel for one of :data:`SCENES`.
 
     Raises:
         UsageError: there is no such file.
     """
     from chronopose.models._base import PoseModel
+    from chronopose.models._scene import SceneModel
 
-    if name not in model_files():
-        raise UsageError(_unknown("model", name, model_files()))
+    if name not in (*model_files(), *SCENES):
+        raise UsageError(_unknown("model", name, (*model_files(), *SCENES)))
+    kind: type[Any] = SceneModel if name in SCENES else PoseModel
     module = import_module(f"chronopose.models.{name}")
     classes = [
         value
         for value in vars(module).values()
         if inspect.isclass(value)
-        and issubclass(value, PoseModel)
+        and issubclass(value, kind)
         and value.__module__ == module.__name__
         and not inspect.isabstract(value)
     ]
     if len(classes) != 1:
         raise UsageError(
-            f"models/{name}.py must define exactly one PoseModel; it defines "
+            f"models/{name}.py must define exactly one {kind.__name__}; it defines "
             f"{', '.join(c.__name__ for c in classes) or 'none'}."
         )
     return classes[0]
 
 
+def find_scene_model(name: str) -> type[SceneModel]:
+    """The model class of one of :data:`SCENES`.
+
+    Raises:
+        UsageError: there is no such file.
+    """
+    if name not in SCENES:
+        raise UsageError(_unknown("model of whole frames", name, SCENES))
+    return find_model(name)
+
+
 def list_models() -> dict[str, tuple[str, ...]]:
     """Model file -> its presets, in the order of the file."""
     return {name: tuple(find_model(name).PRESETS) for name in model_files()}
+
+
+def list_scene_models() -> dict[str, tuple[str, ...]]:
+    """The same for the models of whole frames."""
+    return {name: tuple(find_scene_model(name).PRESETS) for name in SCENES}
 
 
 def parse_name(name: str) -> ModelName:
@@ -87,14 +106,15 @@ def parse_name(name: str) -> ModelName:
     Raises:
         UsageError: no model of that name, or no preset in it.
     """
+    files = (*model_files(), *SCENES)
     body, at, tag = name.strip().partition("@")
     model, colon, preset = body.partition(":")
     if not colon:
-        owners = [m for m in model_files() if body == m or body.startswith(m + "_")]
+        owners = [m for m in files if body == m or body.startswith(m + "_")]
         model = max(owners, key=len, default=body)
         preset = body[len(model) + 1 :]
-    if model not in model_files():
-        raise UsageError(_unknown("model", model, model_files()))
+    if model not in files:
+        raise UsageError(_unknown("model", model, files))
     if not preset or (at and not tag):
         raise UsageError(
             f"{name!r} is not a whole model name. Write MODEL:PRESET or MODEL:PRESET@WEIGHTS, "
@@ -115,13 +135,31 @@ def build_model(name: str, preset: str | None = None, **overrides: Any) -> PoseM
     Raises:
         UsageError: no such model, preset or field, or values that do not fit together.
     """
+    kind, config = _choose(name, preset, overrides)
+    if kind.__module__.rpartition(".")[2] in SCENES:
+        raise UsageError(f"{name} reads whole frames, no crops: build it with build_scene_model.")
+    built: PoseModel = kind(config)
+    return built
+
+
+def build_scene_model(name: str, preset: str | None = None, **overrides: Any) -> SceneModel:
+    """Build a model of whole frames with random weights; as :func:`build_model`."""
+    kind, config = _choose(name, preset, overrides)
+    if kind.__module__.rpartition(".")[2] not in SCENES:
+        raise UsageError(f"{name} reads crops, no whole frames: build it with build_model.")
+    built: SceneModel = kind(config)
+    return built
+
+
+def _choose(name: str, preset: str | None, overrides: Mapping[str, Any]) -> tuple[type[Any], Any]:
+    """Class and Config of a model."""
     if preset is None:
         whole = parse_name(name)
         name, preset = whole.model, whole.preset
     model = find_model(name)
     if preset not in model.PRESETS:
         raise UsageError(_unknown(f"preset of {name}", preset, tuple(model.PRESETS)))
-    return model(override(model.PRESETS[preset], overrides))  # type: ignore[call-arg]
+    return model, override(model.PRESETS[preset], overrides)
 
 
 def override(config: Any, changes: Mapping[str, Any]) -> Any:

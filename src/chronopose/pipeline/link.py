@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from chronopose.core.boxes import Boxes
 from chronopose.core.tracks import FramePoses
 from chronopose.pipeline.associate import TrackedBox, Tracker, TrackSettings
 from chronopose.pipeline.identity import IdentitySettings
@@ -42,20 +43,24 @@ def link_people(
     found = []
     for frame in frames:
         tracked = [t for t in tracker.update(frame.time_s, frame.boxes) if t.decay >= 1]
-        rows = _rows(frame, size, tracked)
+        rows = rows_of(frame.boxes, size, tracked)
         ids = np.zeros(len(frame), np.int64)
         ids[rows] = tracker.identify(frame.time_s, tracked, frame.poses.select(rows))
         found.append(ids)
     return _with_strangers(found)
 
 
-def _rows(
-    frame: FramePoses, size: tuple[int, int], tracked: Sequence[TrackedBox]
-) -> NDArray[np.intp]:
-    """Which person of the frame each tracked box is; of equal boxes the first ones."""
+def rows_of(boxes: Boxes, size: tuple[int, int], tracked: Sequence[TrackedBox]) -> NDArray[np.intp]:
+    """``(N,)`` which of the boxes of a frame each tracked box is; of equal ones the first.
+
+    Args:
+        boxes: As the tracker got them.
+        size: Width and height of the frame, pixels.
+        tracked: Tracks that were seen in this frame.
+    """
     places: dict[tuple[float, ...], list[int]] = {}
-    for row, box in enumerate(frame.boxes.clip(size).xyxy.tolist()):
-        places.setdefault((*box, float(frame.boxes.score[row])), []).append(row)
+    for row, box in enumerate(boxes.clip(size).xyxy.tolist()):
+        places.setdefault((*box, float(boxes.score[row])), []).append(row)
     return np.array([places[(*t.xyxy.tolist(), t.score)].pop(0) for t in tracked], np.intp)
 
 

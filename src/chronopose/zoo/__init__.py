@@ -14,13 +14,24 @@ if TYPE_CHECKING:
     from chronopose.zoo.detector import save_detector as save_detector
     from chronopose.zoo.loading import load as load
     from chronopose.zoo.loading import load_foreign as load_foreign
+    from chronopose.zoo.loading import load_scene as load_scene
     from chronopose.zoo.saving import save as save
 
-__all__ = ["Card", "find_card", "list_cards", "load", "load_foreign", "save", "save_detector"]
+__all__ = [
+    "Card",
+    "find_card",
+    "list_cards",
+    "load",
+    "load_foreign",
+    "load_scene",
+    "save",
+    "save_detector",
+]
 
 _HOME = {
     "load": "loading",
     "load_foreign": "loading",
+    "load_scene": "loading",
     "save": "saving",
     "save_detector": "detector",
 }

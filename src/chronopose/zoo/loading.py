@@ -12,7 +12,16 @@ from torch import Tensor
 
 from chronopose.errors import ChronoposeError, UsageError, WeightsError
 from chronopose.models._base import PoseModel
-from chronopose.models._find import ModelName, build_model, config_of, find_model, parse_name
+from chronopose.models._find import (
+    SCENES,
+    ModelName,
+    build_model,
+    build_scene_model,
+    config_of,
+    find_model,
+    parse_name,
+)
+from chronopose.models._scene import AnyModel, SceneModel
 from chronopose.zoo.card import RANDOM, Card, card_path, find_card, read_card
 from chronopose.zoo.convert import Recognised, recognise, sources
 from chronopose.zoo.saving import facts_of
@@ -44,10 +53,32 @@ def load(
         The model in eval mode; its attribute ``card`` is the :class:`Card`.
 
     Raises:
-        UsageError: there is no such model or preset.
+        UsageError: there is no such model or preset, or it reads whole frames.
         WeightsError: there are no such weights, or they are damaged, unsafe or of another model.
     """
     wanted = parse_name(name)
+    if wanted.model in SCENES:
+        raise UsageError(f"{wanted} reads whole frames, no crops: load it with zoo.load_scene.")
+    model: PoseModel = _load(wanted, weights, device, verify)
+    return model
+
+
+def load_scene(
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    device: str = "cpu",
+    verify: bool = True,
+) -> SceneModel:
+    """Load a model of whole frames with its weights; everything else as for :func:`load`."""
+    wanted = parse_name(name)
+    if wanted.model not in SCENES:
+        raise UsageError(f"{wanted} reads crops, no whole frames: load it with zoo.load.")
+    model: SceneModel = _load(wanted, weights, device, verify)
+    return model
+
+
+def _load(wanted: ModelName, weights: str | Path | None, device: str, verify: bool) -> Any:
     config_of(wanted.model, wanted.preset)
     if weights == RANDOM or (weights is None and wanted.tag == RANDOM):
         return _finish(_untrained(wanted), device)
@@ -70,7 +101,7 @@ def load_foreign(
     *,
     device: str = "cpu",
     **overrides: Any,
-) -> PoseModel:
+) -> AnyModel:
     """Load a checkpoint published by others as one of our models.
 
     Args:
@@ -115,8 +146,8 @@ def load_foreign(
     return _finish(_from_recognised(name, found, build(name, settings), where, file), device)
 
 
-def build(name: ModelName, config: Mapping[str, Any]) -> PoseModel:
-    """A model with random weights; never with downloaded ones.
+def build(name: ModelName, config: Mapping[str, Any]) -> Any:
+    """A model of crops or of whole frames with random weights; never with downloaded ones.
 
     Args:
         name: Model and preset.
@@ -127,10 +158,11 @@ def build(name: ModelName, config: Mapping[str, Any]) -> PoseModel:
     """
     changes = dict(_flat(config))
     changes.update({f: False for f in _downloads(config_of(name.model, name.preset))})
-    return build_model(name.model, name.preset, **changes)
+    make = build_scene_model if name.model in SCENES else build_model
+    return make(name.model, name.preset, **changes)
 
 
-def _rebuild(name: ModelName, config: Mapping[str, Any], where: Path) -> PoseModel:
+def _rebuild(name: ModelName, config: Mapping[str, Any], where: Path) -> AnyModel:
     """The model that a file was written with; this version may not know it any more."""
     try:
         return build(name, config)
@@ -141,13 +173,13 @@ def _rebuild(name: ModelName, config: Mapping[str, Any], where: Path) -> PoseMod
         ) from error
 
 
-def _untrained(name: ModelName) -> PoseModel:
+def _untrained(name: ModelName) -> AnyModel:
     model = build(name, {})
     full = ModelName(name.model, name.preset, RANDOM)
     return _attach(model, full, "nothing: these are random weights", "those of chronopose itself")
 
 
-def _from_card(card: Card, verify: bool) -> PoseModel:
+def _from_card(card: Card, verify: bool) -> AnyModel:
     path = card.path
     assert path is not None
     if verify:
@@ -170,7 +202,7 @@ def _from_card(card: Card, verify: bool) -> PoseModel:
     return model
 
 
-def _from_file(wanted: ModelName, file: StateFile) -> PoseModel:
+def _from_file(wanted: ModelName, file: StateFile) -> AnyModel:
     """A file without a card: ours by its keys, or a published one by its own."""
     name = ModelName(wanted.model, wanted.preset)
     foreign = recognise(file.tensors)
@@ -194,8 +226,8 @@ def _from_file(wanted: ModelName, file: StateFile) -> PoseModel:
 
 
 def _from_recognised(
-    name: ModelName, found: Recognised, model: PoseModel, where: Path, file: Path | None
-) -> PoseModel:
+    name: ModelName, found: Recognised, model: AnyModel, where: Path, file: Path | None
+) -> AnyModel:
     fit_state(model, found.tensors, where, str(name))
     data = f"unknown: published {found.source} weights for {found.joints} joints"
     return _attach(model, name, data, UNKNOWN, file)
@@ -213,8 +245,8 @@ def _named(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _attach(
-    model: PoseModel, name: ModelName, data: str, terms: str, path: Path | None = None
-) -> PoseModel:
+    model: AnyModel, name: ModelName, data: str, terms: str, path: Path | None = None
+) -> AnyModel:
     """Give a model without a card one that says so."""
     model.__dict__["card"] = Card(
         name=str(name),
@@ -238,7 +270,7 @@ def _same_model(card: Card, wanted: ModelName) -> None:
         )
 
 
-def _finish(model: PoseModel, device: str) -> PoseModel:
+def _finish(model: AnyModel, device: str) -> AnyModel:
     return model.to(device).eval()
 
 

@@ -17,8 +17,8 @@ from torch import Tensor
 from chronopose import __version__
 from chronopose.errors import UsageError, WeightsError
 from chronopose.io.atomic import replacing
-from chronopose.models._base import PoseModel
 from chronopose.models._find import find_model, parse_name
+from chronopose.models._scene import AnyModel
 from chronopose.tensors.colours import IMAGENET_MEAN, IMAGENET_STD
 from chronopose.zoo.card import RANDOM, Card, card_path
 
@@ -27,9 +27,7 @@ GIVEN = ("name", "training_data", "terms", "command", "hardware", "seeds", "scor
 HALF_MAX = float(torch.finfo(torch.float16).max)
 
 
-def save(
-    model: PoseModel, path: str | Path, card: Mapping[str, Any], *, half: bool = False
-) -> Card:
+def save(model: AnyModel, path: str | Path, card: Mapping[str, Any], *, half: bool = False) -> Card:
     """Write ``X.safetensors`` and its card ``X.json``; both appear whole, or neither does.
 
     Args:
@@ -103,7 +101,7 @@ def config_values(config: Any) -> dict[str, Any]:
     return values
 
 
-def codec_values(model: PoseModel) -> dict[str, Any]:
+def codec_values(model: AnyModel) -> dict[str, Any]:
     """Settings of the model's codec as JSON values, without the skeleton."""
     codec = model.codec
     values = {f.name: getattr(codec, f.name) for f in fields(codec) if f.name != "skeleton"}
@@ -115,7 +113,7 @@ def normalisation_values() -> dict[str, Any]:
     return {"mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD), "order": "RGB"}
 
 
-def facts_of(model: PoseModel) -> dict[str, Any]:
+def facts_of(model: AnyModel) -> dict[str, Any]:
     """The fields of a card that a model knows itself."""
     skeleton = model.codec.skeleton
     return {
@@ -130,7 +128,7 @@ def facts_of(model: PoseModel) -> dict[str, Any]:
 
 
 def _describe(
-    model: PoseModel, card: Mapping[str, Any], half: bool, digest: str, path: Path
+    model: AnyModel, card: Mapping[str, Any], half: bool, digest: str, path: Path
 ) -> Card:
     for key in card:
         if key not in GIVEN:

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from chronopose.errors import WeightsError
-from chronopose.models._base import PoseModel
+from chronopose.models._scene import AnyModel
 
 PICKLED = (".pth", ".pt", ".ckpt", ".tar", ".bin")
 """Suffixes of files written by torch.save."""
@@ -84,7 +84,7 @@ def read_state(path: Path) -> StateFile:
     return StateFile(_find_tensors(raw, path), path, *_find_identity(raw))
 
 
-def fit_state(model: PoseModel, state: Mapping[str, Tensor], where: Path, name: str) -> None:
+def fit_state(model: AnyModel, state: Mapping[str, Tensor], where: Path, name: str) -> None:
     """Copy a state dict into a model; every entry has to find its place.
 
     Args:
@@ -172,7 +172,7 @@ def _find_identity(raw: Any) -> tuple[Mapping[str, Any], str]:
     return identity["config"], str(identity.get("model", ""))
 
 
-def _joint_hint(model: PoseModel, state: Mapping[str, Tensor], other: list[str]) -> str:
+def _joint_hint(model: AnyModel, state: Mapping[str, Tensor], other: list[str]) -> str:
     """Say so when the number of joints explains the shapes."""
     skeleton = model.codec.skeleton
     counts = {state[k].shape[0] for k in other if len(state[k].shape) > 0}
