@@ -66,6 +66,10 @@ def test_rows_are_trained_judged_and_reported_and_a_second_run_only_reads(
     before = {r.name: r.stat().st_mtime_ns for r in records}
     assert arena(world, *rows) == 0
     assert {r.name: r.stat().st_mtime_ns for r in (out / "rows").iterdir()} == before
+    capsys.readouterr()
+    assert arena(world, *rows, "--steps", "3") == 2
+    assert "another plan" in capsys.readouterr().err
+    assert {r.name: r.stat().st_mtime_ns for r in (out / "rows").iterdir()} == before
 
 
 def test_detected_boxes_are_written_as_evaluate_reads_them(world: Path):

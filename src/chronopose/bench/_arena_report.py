@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from chronopose.bench._contestants import SINGLE, STILL, Contestant
+from chronopose.bench.accuracy import ALL
 from chronopose.io.atomic import replacing, write_text, writing
 from chronopose.viz.charts import Bar, Point, bar_chart, point_chart
 
-ALL = "all"
 TOTAL = "Total"
 CLAIMS = (
     ("tdmi", SINGLE, "several frames against one"),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from chronopose import zoo
-from chronopose.bench._contestants import SINGLE, Contestant
+from chronopose.bench._contestants import Contestant
 from chronopose.bench.speed import bench_poses
 from chronopose.data.datasets._base import LabelledSet
 from chronopose.data.datasets.synthtrack import SynthTrack
@@ -27,12 +27,13 @@ from chronopose.data.loader import ClipShape, Stage, TrainBatches, eval_batches
 from chronopose.data.shards import ShardClips
 from chronopose.data.transforms import Augmentation, Flip, Rotate, Scale, Shift
 from chronopose.engine.feature_bank import FeatureBank
-from chronopose.engine.fit_kept import KeptSettings, fit_kept, with_seed
+from chronopose.engine.fit_kept import KeptSettings, fit_kept
 from chronopose.engine.kept import predict_kept, use_kept
 from chronopose.engine.predict_set import predict_set
 from chronopose.engine.record import hardware
 from chronopose.engine.score import score
 from chronopose.engine.strata import score_strata
+from chronopose.errors import UsageError
 from chronopose.io.atomic import write_json
 from chronopose.models._base import PoseModel
 from chronopose.nn.backbones import Backbone
@@ -154,6 +155,11 @@ def run_arena(
         **plan.seen(), "train": source.fingerprint(), "val": data.fingerprint(),
         "boxes": None if plan.boxes is None else sha256_of(plan.boxes),
     }  # fmt: skip
+    jobs = [(r, s) for r in rows for s in (plan.seeds if r.trained else plan.seeds[:1])]
+    known = {
+        (row.name, seed): _known(_file(folder, row, seed), _key(row, seed, plan, seen))
+        for row, seed in jobs
+    }
     write_json(
         folder / "manifest.json",
         {"seen": seen, "learnt": plan.learnt(), "seeds": list(plan.seeds),
@@ -165,22 +171,28 @@ def run_arena(
     if plan.boxes is not None:
         judges["detected"] = _Judge(folder / "bank_detected", plan, data, twin, seen, plan.boxes)
     records = []
-    for row in rows:
-        for seed in plan.seeds if row.trained else plan.seeds[:1]:
-            file = folder / "rows" / f"{_slug(row.name)}-{seed}.json"
-            key = {
-                "seen": seen, "learnt": plan.learnt(), "row": json.loads(json.dumps(asdict(row))),
-                "seed": seed,
-            }  # fmt: skip
-            record = _known(file, key)
-            if record is None:
-                record = _run_row(row, seed, plan, twin, train, judges, folder)
-                record["key"] = key
-                file.parent.mkdir(exist_ok=True)
-                write_json(file, record)
-            say(f"{row.name:<22} seed {seed}  " + _line(record["ap"]))
-            records.append(record)
+    for row, seed in jobs:
+        record = known[row.name, seed]
+        if record is None:
+            record = _run_row(row, seed, plan, twin, train, judges, folder)
+            record["key"] = _key(row, seed, plan, seen)
+            file = _file(folder, row, seed)
+            file.parent.mkdir(exist_ok=True)
+            write_json(file, record)
+        say(f"{row.name:<22} seed {seed}  " + _line(record["ap"]))
+        records.append(record)
     return records
+
+
+def _file(folder: Path, row: Contestant, seed: int) -> Path:
+    return folder / "rows" / f"{_slug(row.name)}-{seed}.json"
+
+
+def _key(row: Contestant, seed: int, plan: ArenaPlan, seen: Mapping[str, Any]) -> dict[str, Any]:
+    """What a record must have been made of, as it comes back from JSON."""
+    key = {"seen": dict(seen), "learnt": plan.learnt(), "row": asdict(row), "seed": seed}
+    plain: dict[str, Any] = json.loads(json.dumps(key))
+    return plain
 
 
 def _run_row(
@@ -198,7 +210,7 @@ def _run_row(
     started = time.perf_counter()
     if row.trained:
         run_dir = folder / "runs" / f"{_slug(row.name)}-{seed}"
-        settings = with_seed(plan.tier.training, seed)
+        settings = replace(plan.tier.training, seed=seed)
         model, curve = fit_kept(model, train, settings, run_dir, still=row.still)
     seconds = time.perf_counter() - started
     ap = {name: judge(model, row.still) for name, judge in judges.items()}
@@ -290,12 +302,17 @@ def measure_costs(
 
 
 def _known(file: Path, key: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The record of a row that was judged before under the same plan."""
+    """The record of a row that was judged before; None where there is no whole one."""
     try:
         record = json.loads(file.read_text())
     except (OSError, ValueError):
         return None
-    return record if isinstance(record, dict) and record.get("key") == key else None
+    if not isinstance(record, dict) or record.get("key") != key:
+        raise UsageError(
+            f"{file} was made under another plan: other data, another network, budget or row. "
+            f"Choose another folder with --out, or delete it."
+        )
+    return record
 
 
 def _slug(name: str) -> str:
@@ -307,6 +324,3 @@ def _line(ap: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
         f"{boxes}: " + " ".join(f"{s} {row['Total']:.1f}" for s, row in strata.items())
         for boxes, strata in ap.items()
     )
-
-
-__all__ = ["ALL", "SINGLE", "TIERS", "ArenaPlan", "Tier", "run_arena"]

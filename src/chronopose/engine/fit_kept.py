@@ -8,8 +8,7 @@ where it was.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,14 @@ from chronopose.data.sampling import place_at
 from chronopose.engine.checkpoint import read_checkpoint, write_checkpoint
 from chronopose.engine.feature_bank import FeatureBank
 from chronopose.engine.kept import hold_still
-from chronopose.engine.module import criterion_for, make_target, sum_terms, to_float, update_average
+from chronopose.engine.module import (
+    criterion_for,
+    decay_groups,
+    make_target,
+    sum_terms,
+    to_float,
+    update_average,
+)
 from chronopose.engine.settings import Phase, TrainSettings
 from chronopose.errors import ChronoposeError, UsageError
 from chronopose.models._base import PoseModel
@@ -81,7 +87,6 @@ def fit_kept(
     run_dir: Path | str,
     *,
     still: bool = False,
-    on_step: Callable[[int, dict[str, float]], None] | None = None,
 ) -> tuple[PoseModel, list[dict[str, float]]]:
     """Train a model that reads kept features.
 
@@ -91,7 +96,6 @@ def fit_kept(
         settings: How to train.
         run_dir: Folder of the checkpoint; a run that is found there goes on.
         still: Show the key frame in the place of all frames.
-        on_step: Called with the number of the step and the values of all terms.
 
     Returns:
         The averaged model in eval mode, and the mean terms of every tenth of the run.
@@ -134,8 +138,6 @@ def fit_kept(
         values = {**{n: float(v.detach()) for n, v in terms.items()}, "loss": float(loss.detach())}
         for name, value in values.items():
             meters.setdefault(name, []).append(value)
-        if on_step is not None:
-            on_step(step, values)
         if (step + 1) % tenth == 0:
             curve.append({"step": step + 1.0, **{n: float(np.mean(v)) for n, v in meters.items()}})
             meters = {}
@@ -146,17 +148,13 @@ def fit_kept(
 
 
 def _optimiser(model: PoseModel, plan: TrainSettings) -> torch.optim.Optimizer:
-    trained = [p for p in model.parameters() if p.requires_grad]
-    if not trained:
+    groups = decay_groups(model, plan.weight_decay)
+    if not groups:
         raise UsageError(
             f"{type(model).__name__} has nothing left to train on a bank: all of it is the frozen "
             f"network. Evaluate it as it is."
         )
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": plan.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=plan.lr_at(0))
+    return torch.optim.AdamW(groups, lr=plan.lr_at(0))
 
 
 def _save(
@@ -186,8 +184,3 @@ def _resume(
     average.load_state_dict(state["average"])
     optimiser.load_state_dict(state["optimiser"])
     return int(state["step"]), list(state["curve"])
-
-
-def with_seed(settings: KeptSettings, seed: int) -> KeptSettings:
-    """The same settings with another seed."""
-    return replace(settings, seed=seed)

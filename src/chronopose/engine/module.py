@@ -61,13 +61,8 @@ class PoseModule(pl.LightningModule):
         rate, decay = self.settings.lr_at(0), self.settings.weight_decay
         if self.settings.optimiser == "muon":
             return Muon(self.model.named_parameters(), lr=rate, weight_decay=decay)
-        trained = [p for p in self.model.parameters() if p.requires_grad]
-        groups = [
-            {"params": [p for p in trained if p.ndim > 1], "weight_decay": decay},
-            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-        ]
         kind = torch.optim.AdamW if self.settings.optimiser == "adamw" else torch.optim.Adam
-        return kind([g for g in groups if g["params"]], lr=rate, fused=True)
+        return kind(decay_groups(self.model, decay), lr=rate, fused=True)
 
     def on_train_batch_start(self, batch: ClipBatch, batch_idx: int) -> None:
         """Set everything that follows from the step: rate, random numbers, phase."""
@@ -145,6 +140,19 @@ class PoseModule(pl.LightningModule):
                 f"{self.step} (terms: {', '.join(wrong) or 'the sum'}). Lower the learning rate "
                 f"or clip_norm, or train with precision='fp32'; the last checkpoint is good."
             )
+
+
+def decay_groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:
+    """Groups for an optimiser: decay on matrices and kernels, none on biases and norms.
+
+    Frozen weights are left out; a group without any, too.
+    """
+    trained = [p for p in model.parameters() if p.requires_grad]
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return [g for g in groups if g["params"]]
 
 
 def phase_codec(model: PoseModel, phase: Phase) -> Codec:

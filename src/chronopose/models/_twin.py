@@ -9,20 +9,22 @@ else.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from chronopose.codecs.heatmap import HeatmapCodec
-from chronopose.errors import WeightsError
+from chronopose.core.skeletons import get_skeleton
+from chronopose.errors import UsageError, WeightsError
 from chronopose.models._base import PoseModel
 from chronopose.nn.backbones import Backbone, PoseHRNet, build_backbone
 from chronopose.nn.residual import init_head
 
 
-class TwinConfig(Protocol):
-    """Fields that the Config of such a model has."""
+class TwinFields(Protocol):
+    """What :meth:`TwinModel.add_twin` reads of a Config."""
 
     @property
     def backbone(self) -> str:
@@ -41,13 +43,66 @@ class TwinConfig(Protocol):
         """Start the backbone from ImageNet weights, fetched by timm."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class TwinConfig:
+    """Settings that the Configs of such models share; the defaults are those of the papers."""
+
+    backbone: str = "hrnet_w48"
+    """A name of :data:`~chronopose.nn.backbones.BACKBONES`."""
+    skeleton: str = "posetrack17slot"
+    """Registry name of the joints K."""
+    crop_size: tuple[int, int] = (288, 384)
+    """Width and height, pixels, multiples of 32."""
+    sigma: float | None = None
+    """Spread of the target, cells; None: 3 for crops at least 288 wide, else 2."""
+    activation: Literal["gaussian", "softmax"] = "gaussian"
+    decoder: Literal["quarter", "dark", "expectation"] = "quarter"
+    align: Literal["centre", "corner"] = "centre"
+    """``corner`` for published weights, which were trained under that law."""
+    rounded: bool = False
+    residual_head: bool = False
+    """Add the head's result, starting at zero, to the single-frame heatmaps."""
+    freeze_backbone: bool = True
+    bn_eval: bool = True
+    """A frozen backbone keeps its batch-norm statistics while training."""
+    pretrained: bool = False
+    """Start the backbone from ImageNet weights, fetched by timm."""
+
+    def build_codec(self) -> HeatmapCodec:
+        """The codec of these settings."""
+        sigma = self.sigma if self.sigma is not None else 3.0 if self.crop_size[0] >= 288 else 2.0
+        return HeatmapCodec(
+            get_skeleton(self.skeleton), self.crop_size, sigma=sigma, activation=self.activation,
+            decoder=self.decoder, align=self.align, rounded=self.rounded,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowConfig(TwinConfig):
+    """The same for models whose window has a length to choose.
+
+    Raises:
+        UsageError: ``num_frames`` is even, or below 3.
+    """
+
+    num_frames: int = 5
+    """Frames of a window, key frame in the middle. Odd, at least 3."""
+
+    def __post_init__(self) -> None:
+        if self.num_frames < 3 or self.num_frames % 2 == 0:
+            raise UsageError(
+                f"num_frames must be odd and at least 3 so that a key frame has neighbours on "
+                f"both sides; got {self.num_frames}. The paper uses 5."
+            )
+
+
 class TwinModel(PoseModel):
     """Base of the models on top of a single-frame network."""
 
     backbone: Backbone
     codec: HeatmapCodec
 
-    def add_twin(self, config: TwinConfig, joints: int, **taps: Any) -> None:
+    def add_twin(self, config: TwinFields, joints: int, **taps: Any) -> None:
         """Build ``backbone`` and, unless an HRNet brings its own, ``visual_head``.
 
         Args:

@@ -29,17 +29,16 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from chronopose.codecs.heatmap import HeatmapCodec
-from chronopose.core.skeletons import get_skeleton
 from chronopose.errors import ShapeError, UsageError
 from chronopose.losses.heatmap import heatmap_loss
 from chronopose.models._base import Needs
-from chronopose.models._twin import TwinModel
+from chronopose.models._twin import TwinConfig, TwinModel
 from chronopose.nn.deform import ModulatedDeformConv2d
 from chronopose.tensors import HeatmapOutput, Target
 
@@ -48,19 +47,9 @@ BRANCHES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class DCPoseConfig:
+class DCPoseConfig(TwinConfig):
     """What DCPose is built from."""
 
-    backbone: str = "hrnet_w48"
-    skeleton: str = "posetrack17slot"
-    crop_size: tuple[int, int] = (288, 384)
-    """Width and height, pixels, multiples of 32."""
-    sigma: float | None = None
-    """Spread of the target, cells; None: 3 for crops at least 288 wide, else 2."""
-    activation: Literal["gaussian", "softmax"] = "gaussian"
-    decoder: Literal["quarter", "dark", "expectation"] = "quarter"
-    align: Literal["centre", "corner"] = "centre"
-    rounded: bool = False
     blocks: tuple[int, int, int] = (2, 1, 2)
     """Residual-steps blocks of the change, of the support and of what joins them."""
     base: int = 26
@@ -71,11 +60,6 @@ class DCPoseConfig:
     """Of the deformable convolutions, cells."""
     residual_head: bool = False
     """Add the result, starting at zero, to the key frame's rough heatmaps."""
-    freeze_backbone: bool = True
-    bn_eval: bool = True
-    """A frozen backbone keeps its batch-norm statistics while training."""
-    pretrained: bool = False
-    """Start the backbone from ImageNet weights, fetched by timm."""
 
     def __post_init__(self) -> None:
         if min(self.blocks) < 1 or not self.dilations or min(self.dilations) < 1:
@@ -83,14 +67,6 @@ class DCPoseConfig:
                 f"DCPose needs at least one block in each of its three chains and dilations of at "
                 f"least one cell; got blocks = {self.blocks} and dilations = {self.dilations}."
             )
-
-    def build_codec(self) -> HeatmapCodec:
-        """The codec of these settings."""
-        sigma = self.sigma if self.sigma is not None else 3.0 if self.crop_size[0] >= 288 else 2.0
-        return HeatmapCodec(
-            get_skeleton(self.skeleton), self.crop_size, sigma=sigma, activation=self.activation,
-            decoder=self.decoder, align=self.align, rounded=self.rounded,
-        )  # fmt: skip
 
 
 PRESETS = {

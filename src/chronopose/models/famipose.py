@@ -36,7 +36,6 @@ import torch
 from torch import Tensor, nn
 
 from chronopose.codecs.heatmap import HeatmapCodec
-from chronopose.core.skeletons import get_skeleton
 from chronopose.errors import ShapeError, UsageError
 from chronopose.losses.heatmap import heatmap_loss
 from chronopose.losses.mutual_information import (
@@ -46,7 +45,7 @@ from chronopose.losses.mutual_information import (
     spatial_log_distribution,
 )
 from chronopose.models._base import Needs
-from chronopose.models._twin import TwinModel
+from chronopose.models._twin import TwinModel, WindowConfig
 from chronopose.nn.align import AlignedAggregation, GlobalTranslation
 from chronopose.nn.residual import init_head
 from chronopose.tensors import FAMIOutput, Target
@@ -72,21 +71,11 @@ PAPER_WEIGHTS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class FAMIPoseConfig:
+class FAMIPoseConfig(WindowConfig):
     """What FAMI-Pose is built from."""
 
-    backbone: str = "hrnet_w48"
-    skeleton: str = "posetrack17slot"
     crop_size: tuple[int, int] = (288, 384)
     """Width and height, pixels, multiples of 32; the weights depend on it."""
-    num_frames: int = 5
-    """Frames of a window, key frame in the middle. Odd, at least 3."""
-    sigma: float | None = None
-    """Spread of the target, cells; None: 3 for crops at least 288 wide, else 2."""
-    activation: Literal["gaussian", "softmax"] = "gaussian"
-    decoder: Literal["quarter", "dark", "expectation"] = "quarter"
-    align: Literal["centre", "corner"] = "centre"
-    rounded: bool = False
     blocks: tuple[int, int, int] = (2, 1, 3)
     """Residual blocks that join the neighbours, guide the re-sampling, and join the result."""
     width: int | None = None
@@ -104,20 +93,9 @@ class FAMIPoseConfig:
     ``batch`` does not, which suits a cross-entropy."""
     mi_alpha: float = 1.0
     """Multiplies the weights of the mutual-information terms."""
-    residual_head: bool = False
-    """Add the head's result, starting at zero, to the single-frame heatmaps."""
-    freeze_backbone: bool = True
-    bn_eval: bool = True
-    """A frozen backbone keeps its batch-norm statistics while training."""
-    pretrained: bool = False
-    """Start the backbone from ImageNet weights, fetched by timm."""
 
     def __post_init__(self) -> None:
-        if self.num_frames < 3 or self.num_frames % 2 == 0:
-            raise UsageError(
-                f"num_frames must be odd and at least 3 so that a key frame has neighbours on "
-                f"both sides; got {self.num_frames}. The paper uses 5."
-            )
+        super().__post_init__()
         if self.mi_mode not in get_args(MIMode) or self.mi_reduction not in ("mean", "batch"):
             raise UsageError(
                 f"mi_mode must be paper, released or none and mi_reduction mean or batch; got "
@@ -135,14 +113,6 @@ class FAMIPoseConfig:
         if self.mi_label_temperature is not None:
             return self.mi_label_temperature
         return 1.0 if self.activation == "softmax" else self.mi_temperature
-
-    def build_codec(self) -> HeatmapCodec:
-        """The codec of these settings."""
-        sigma = self.sigma if self.sigma is not None else 3.0 if self.crop_size[0] >= 288 else 2.0
-        return HeatmapCodec(
-            get_skeleton(self.skeleton), self.crop_size, sigma=sigma, activation=self.activation,
-            decoder=self.decoder, align=self.align, rounded=self.rounded,
-        )  # fmt: skip
 
 
 PRESETS = {

@@ -29,17 +29,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from chronopose.codecs.heatmap import HeatmapCodec
-from chronopose.core.skeletons import get_skeleton
 from chronopose.errors import ShapeError, UsageError
 from chronopose.losses.heatmap import HeatmapCriterion
 from chronopose.models._base import Criterion, Needs
-from chronopose.models._twin import TwinModel
+from chronopose.models._twin import TwinModel, WindowConfig
 from chronopose.nn.flow import OWN, CropFlows, FlowMethod
 from chronopose.nn.residual import init_head, residual_chain
 from chronopose.tensors import HeatmapOutput
@@ -60,21 +58,9 @@ class FlowConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OpFlowConfig:
+class OpFlowConfig(WindowConfig):
     """What Op-Flow is built from."""
 
-    backbone: str = "hrnet_w48"
-    skeleton: str = "posetrack17slot"
-    crop_size: tuple[int, int] = (288, 384)
-    """Width and height, pixels, multiples of 32."""
-    num_frames: int = 5
-    """Frames of a window, key frame in the middle. Odd, at least 3."""
-    sigma: float | None = None
-    """Spread of the target, cells; None: 3 for crops at least 288 wide, else 2."""
-    activation: Literal["gaussian", "softmax"] = "gaussian"
-    decoder: Literal["quarter", "dark", "expectation"] = "quarter"
-    align: Literal["centre", "corner"] = "centre"
-    rounded: bool = False
     flow: FlowConfig = field(default_factory=FlowConfig)
     width: int = 48
     """Channels of the motion feature M."""
@@ -84,28 +70,6 @@ class OpFlowConfig:
     """Residual blocks of the fusion."""
     fuse_width: int | None = None
     """Channels of the fused feature; None: as the backbone's last stage."""
-    residual_head: bool = False
-    """Add the head's result, starting at zero, to the single-frame heatmaps."""
-    freeze_backbone: bool = True
-    bn_eval: bool = True
-    """A frozen backbone keeps its batch-norm statistics while training."""
-    pretrained: bool = False
-    """Start the backbone from ImageNet weights, fetched by timm."""
-
-    def __post_init__(self) -> None:
-        if self.num_frames < 3 or self.num_frames % 2 == 0:
-            raise UsageError(
-                f"num_frames must be odd and at least 3 so that a key frame has neighbours on "
-                f"both sides; got {self.num_frames}. The paper uses 5."
-            )
-
-    def build_codec(self) -> HeatmapCodec:
-        """The codec of these settings."""
-        sigma = self.sigma if self.sigma is not None else 3.0 if self.crop_size[0] >= 288 else 2.0
-        return HeatmapCodec(
-            get_skeleton(self.skeleton), self.crop_size, sigma=sigma, activation=self.activation,
-            decoder=self.decoder, align=self.align, rounded=self.rounded,
-        )  # fmt: skip
 
 
 PRESETS = {

@@ -42,11 +42,10 @@ import torch
 from torch import Tensor, nn
 
 from chronopose.codecs.heatmap import HeatmapCodec
-from chronopose.core.skeletons import get_skeleton
 from chronopose.errors import ShapeError, UsageError
 from chronopose.losses.heatmap import heatmap_loss
 from chronopose.models._base import Needs
-from chronopose.models._twin import TwinModel
+from chronopose.models._twin import TwinConfig, TwinModel
 from chronopose.nn.deform import deform_conv2d
 from chronopose.nn.residual import residual_chain
 from chronopose.tensors import HeatmapOutput, Target
@@ -57,22 +56,12 @@ FLOOR = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
-class PoseWarperConfig:
+class PoseWarperConfig(TwinConfig):
     """What PoseWarper is built from."""
 
-    backbone: str = "hrnet_w48"
-    skeleton: str = "posetrack17slot"
-    crop_size: tuple[int, int] = (288, 384)
-    """Width and height, pixels, multiples of 32."""
     frame_weights: tuple[float, ...] = (0.1, 0.25, 0.3, 0.25, 0.1)
     """Weight of every frame of the window, oldest first; as many as there are frames, an odd
     number, the key frame in the middle."""
-    sigma: float | None = None
-    """Spread of the target, cells; None: 3 for crops at least 288 wide, else 2."""
-    activation: Literal["gaussian", "softmax"] = "gaussian"
-    decoder: Literal["quarter", "dark", "expectation"] = "quarter"
-    align: Literal["centre", "corner"] = "centre"
-    rounded: bool = False
     blocks: int = 20
     """Residual blocks on the difference."""
     width: int = 128
@@ -83,11 +72,6 @@ class PoseWarperConfig:
     """While training: one frame of each window, drawn evenly, or all and their average."""
     residual_head: bool = False
     """Start at the key frame's own maps; needs ``supervise="all"``."""
-    freeze_backbone: bool = True
-    bn_eval: bool = True
-    """A frozen backbone keeps its batch-norm statistics while training."""
-    pretrained: bool = False
-    """Start the backbone from ImageNet weights, fetched by timm."""
 
     def __post_init__(self) -> None:
         if len(self.frame_weights) % 2 == 0:
@@ -105,14 +89,6 @@ class PoseWarperConfig:
                 "residual_head learns how far to trust the average, which is only computed in "
                 "training with supervise='all'. Set that, or residual_head=False."
             )
-
-    def build_codec(self) -> HeatmapCodec:
-        """The codec of these settings."""
-        sigma = self.sigma if self.sigma is not None else 3.0 if self.crop_size[0] >= 288 else 2.0
-        return HeatmapCodec(
-            get_skeleton(self.skeleton), self.crop_size, sigma=sigma, activation=self.activation,
-            decoder=self.decoder, align=self.align, rounded=self.rounded,
-        )  # fmt: skip
 
 
 PRESETS = {

@@ -39,12 +39,11 @@ import torch
 from torch import Tensor, nn
 
 from chronopose.codecs.heatmap import HeatmapCodec
-from chronopose.core.skeletons import get_skeleton
 from chronopose.errors import ShapeError, UsageError
 from chronopose.losses.heatmap import heatmap_loss
 from chronopose.losses.mutual_information import TERMS, MutualInformation
 from chronopose.models._base import Features, Needs
-from chronopose.models._twin import TwinModel
+from chronopose.models._twin import TwinModel, WindowConfig
 from chronopose.nn.align import AlignedAggregation, GlobalTranslation, StackedAggregation
 from chronopose.nn.backbones import Branches, Stage1
 from chronopose.nn.gate import ChannelGate
@@ -93,52 +92,21 @@ class MIConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TDMIConfig:
+class TDMIConfig(WindowConfig):
     """What TDMI is built from; every row of the paper's ablations is a setting."""
 
-    backbone: str = "hrnet_w48"
-    skeleton: str = "posetrack17slot"
-    crop_size: tuple[int, int] = (288, 384)
-    """Width and height, pixels, multiples of 32."""
-    num_frames: int = 5
-    """Frames of a window, key frame in the middle. Odd, at least 3."""
-    sigma: float | None = None
-    """Spread of the target, cells; None: 3 for crops at least 288 wide, else 2."""
-    activation: Literal["gaussian", "softmax"] = "gaussian"
-    decoder: Literal["quarter", "dark", "expectation"] = "quarter"
-    align: Literal["centre", "corner"] = "centre"
-    rounded: bool = False
     stage1: Stage1 = "layer1"
     branches: Branches = "high"
     tde: TDEConfig = field(default_factory=TDEConfig)
     rdm: RDMConfig = field(default_factory=RDMConfig)
     st: STConfig = field(default_factory=STConfig)
     mi: MIConfig = field(default_factory=MIConfig)
-    residual_head: bool = False
-    """Add the head's result, starting at zero, to the single-frame heatmaps."""
-    freeze_backbone: bool = True
-    bn_eval: bool = True
-    """A frozen backbone keeps its batch-norm statistics while training."""
-    pretrained: bool = False
-    """Start the backbone from ImageNet weights, fetched by timm."""
 
     def __post_init__(self) -> None:
-        if self.num_frames < 3 or self.num_frames % 2 == 0:
-            raise UsageError(
-                f"num_frames must be odd and at least 3 so that a key frame has neighbours on "
-                f"both sides; got {self.num_frames}. The paper uses 5."
-            )
+        super().__post_init__()
         stages = self.tde.stages
         if not stages or sorted(set(stages)) != list(stages) or not set(stages) <= {1, 2, 3, 4}:
             raise UsageError(f"tde.stages must be rising numbers from 1 to 4; got {stages}.")
-
-    def build_codec(self) -> HeatmapCodec:
-        """The codec of these settings."""
-        sigma = self.sigma if self.sigma is not None else 3.0 if self.crop_size[0] >= 288 else 2.0
-        return HeatmapCodec(
-            get_skeleton(self.skeleton), self.crop_size, sigma=sigma, activation=self.activation,
-            decoder=self.decoder, align=self.align, rounded=self.rounded,
-        )  # fmt: skip
 
 
 PAPER = TDMIConfig()

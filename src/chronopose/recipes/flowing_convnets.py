@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from chronopose.data.datasets.lspet import CameraMotion
-from chronopose.data.transforms import Augmentation, Flip, Rotate, Scale, Shift, strong_video
+from dataclasses import replace
+
+from chronopose.data.transforms import Augmentation, Flip, Rotate, Scale, Shift
 from chronopose.engine.settings import Phase, TrainSettings
-from chronopose.recipes._recipe import LabelledSpec, LSPETSpec, MixtureSpec, ProceduralSpec, Recipe
-from chronopose.recipes.lspet import CROP, LSPET_TERMS
+from chronopose.recipes._recipe import LabelledSpec, Recipe
+from chronopose.recipes.tdmi_lite import tdmi_lite
 
 UPPER_BODY_TERMS = (
     "Trained on upper-body video of research sets; check their terms before any other use of these "
@@ -70,34 +71,7 @@ def flowing_convnets_lite() -> Recipe:
     Data, augmentation and schedule of :func:`~chronopose.recipes.tdmi_lite.tdmi_lite`, so that
     the two can be compared. Starts as its single-frame twin.
     """
-    return Recipe(
-        name="flowing_convnets_lite",
-        model="flowing_convnets:lite",
-        single_frame="simple_baseline:lite",
-        train=MixtureSpec(
-            parts=(
-                LSPETSpec(split="train", frames=5, motion=CameraMotion()),
-                ProceduralSpec(count=2000, frames=5),
-            ),
-            shares=(3, 1),
-        ),
-        val=LSPETSpec(split="val", frames=5),
-        augmentation=strong_video(),
-        overrides={"crop_size": CROP},
-        settings=TrainSettings(
-            phases=(
-                Phase(steps=2_000, crop_size=CROP, batch_size=16, lr=(1e-3, 1e-3)),
-                Phase(steps=2_000, crop_size=CROP, batch_size=16, lr=(1e-3, 0.0)),
-            ),
-            warmup_steps=100,
-            ema_decay=0.998,
-            val_every=500,
-            save_every=250,
-        ),
-        needs_data=True,
-        trained_on="LSPET images 1-8500 as moving crops; 2,000 procedural clips",
-        terms=LSPET_TERMS,
-    )
+    return replace(tdmi_lite(), name="flowing_convnets_lite", model="flowing_convnets:lite")
 
 
 def _paper(name: str, model: str, frames: int, steps: int, twin: str | None) -> Recipe:

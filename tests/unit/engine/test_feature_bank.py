@@ -153,31 +153,36 @@ def test_training_on_a_bank_lowers_the_loss_and_leaves_no_checkpoint(tmp_path: P
     assert not (tmp_path / "run" / "kept.ckpt").exists()
 
 
-def test_a_run_that_died_ends_with_the_same_weights(tmp_path: Path):
+def die_at(step: int, monkeypatch: pytest.MonkeyPatch, bank: FeatureBank, run: Path) -> None:
+    """Train until a step, then be interrupted."""
+    whole, seen = FeatureBank.batch, iter(range(100))
+
+    def batch(self: FeatureBank, *args: Any) -> ClipBatch:
+        if next(seen) == step:
+            raise KeyboardInterrupt
+        return whole(self, *args)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(FeatureBank, "batch", batch)
+        fit_kept(fresh(), bank, SETTINGS, run)
+    assert (run / "kept.ckpt").exists()
+
+
+def test_a_run_that_died_ends_with_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     bank = built(tmp_path / "bank")
     straight, curve = fit_kept(fresh(), bank, SETTINGS, tmp_path / "straight")
-
-    def die(step: int, terms: dict[str, float]) -> None:
-        if step == 5:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fit_kept(fresh(), bank, SETTINGS, tmp_path / "dead", on_step=die)
+    die_at(5, monkeypatch, bank, tmp_path / "dead")
     resumed, again = fit_kept(fresh(), bank, SETTINGS, tmp_path / "dead")
     for name, value in straight.state_dict().items():
         torch.testing.assert_close(resumed.state_dict()[name], value, rtol=0, atol=0)
     assert curve[-1] == again[-1]
 
 
-def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path):
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     bank = built(tmp_path / "bank")
-
-    def die(step: int, terms: dict[str, float]) -> None:
-        if step == 5:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fit_kept(fresh(), bank, SETTINGS, tmp_path / "run", on_step=die)
+    die_at(5, monkeypatch, bank, tmp_path / "run")
     with pytest.raises(UsageError, match="other settings"):
         fit_kept(fresh(), bank, replace(SETTINGS, lr=1e-4), tmp_path / "run")
 
