@@ -22,7 +22,7 @@ def run(options: Any) -> int:
     """Print the list or one card."""
     from chronopose import zoo
     from chronopose.errors import WeightsError
-    from chronopose.models._find import list_models, list_scene_models
+    from chronopose.models._find import CROPS, OTHERS, list_models
 
     cards = zoo.list_cards()
     if options.name is not None:
@@ -33,7 +33,7 @@ def run(options: Any) -> int:
         for card in found:
             print(json.dumps(card.to_dict(), indent=2) if options.json else card.markdown())
         return 0
-    models = {**list_models(), **list_scene_models()}
+    models = {n: p for kind in (CROPS, *OTHERS) for n, p in list_models(kind).items()}
     if options.json:
         print(json.dumps({"models": models, "weights": [c.to_dict() for c in cards]}, indent=2))
         return 0

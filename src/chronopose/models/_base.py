@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from chronopose.codecs.codec import Codec
+from chronopose.losses.adversarial import Adversary
 from chronopose.tensors import Output, Target
 
 Features = tuple[Tensor, ...]
@@ -62,6 +63,8 @@ class PoseModel(nn.Module, ABC):
     codec: Codec
     card: Any = None
     """The weights card, where the weights came from the zoo."""
+    whole_clip: ClassVar[bool] = False
+    """Whether it is trained on the labels of all frames of a window."""
 
     @abstractmethod
     def encode(self, frames: Tensor) -> Features:
@@ -90,6 +93,10 @@ class PoseModel(nn.Module, ABC):
         """Default weight of each term of the criterion; a term not named weighs 1."""
         return {}
 
+    def phases(self) -> Adversary | None:
+        """The network that is trained by turns with this one; most have none."""
+        return None
+
     def forward(self, frames: Tensor) -> Output:
         """``(B, T, 3, H, W)`` clips -> output of the key frames: ``fuse(encode(frames))``."""
         batch, count = frames.shape[:2]
@@ -104,16 +111,10 @@ def unfold_features(features: Features, batch: int, count: int) -> Features:
 
 def stack_windows(windows: Sequence[Sequence[Features]]) -> Features:
     """Join cached single-frame features: ``windows[b][t]`` has tensors without a frame axis."""
-    first = windows[0][0]
-    return _rebuild(
-        first,
-        [
-            torch.stack([torch.stack([w[i] for w in win]) for win in windows])
-            for i in range(len(first))
-        ],
-    )
+    n = len(windows[0][0])
+    joined = [torch.stack([torch.stack([w[i] for w in win]) for win in windows]) for i in range(n)]
+    return _rebuild(windows[0][0], joined)
 
 
 def _rebuild(like: Features, tensors: list[Tensor]) -> Features:
-    make = getattr(like, "_make", None)
-    return make(tensors) if make is not None else tuple(tensors)
+    return getattr(like, "_make", tuple)(tensors)  # type: ignore[no-any-return]

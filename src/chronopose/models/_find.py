@@ -19,6 +19,9 @@ from chronopose.errors import UsageError
 
 if TYPE_CHECKING:
     from chronopose.models._base import PoseModel
+    from chronopose.models._face import FaceModel
+    from chronopose.models._lift import LiftModel
+    from chronopose.models._represent import RepresentationModel
     from chronopose.models._scene import SceneModel
 
 
@@ -34,68 +37,101 @@ class ModelName:
         return f"{self.model}:{self.preset}" + (f"@{self.tag}" if self.tag else "")
 
 
+@dataclass(frozen=True)
+class Kind:
+    """Models that are asked in the same way.
+
+    Args:
+        base: Class that they are subclasses of.
+        home: File of that class.
+        reads: What they are given, in words.
+        files: Their files; those of no kind's list are crop models.
+        load: Function that loads them with their weights.
+        build: Function of this module that builds them.
+    """
+
+    base: str
+    home: str
+    reads: str
+    files: tuple[str, ...]
+    load: str
+    build: str
+
+
+CROPS = Kind("PoseModel", "_base", "crops of one person", (), "zoo.load", "build_model")
+SCENES = Kind(
+    "SceneModel", "_scene", "whole frames", ("pavenet",), "zoo.load_scene", "build_scene_model"
+)
+LIFTERS = Kind(
+    "LiftModel", "_lift", "2D poses over time", ("dgnet", "temporal_cnn"),
+    "zoo.load_lifter", "build_lifter",
+)  # fmt: skip
+FACES = Kind(
+    "FaceModel", "_face", "pictures of faces", ("fer_multithreshold",),
+    "zoo.load_face_model", "build_face_model",
+)  # fmt: skip
+REPRESENTATIONS = Kind(
+    "RepresentationModel", "_represent", "frames or poses without labels", ("css",),
+    "zoo.load_representation", "build_representation",
+)  # fmt: skip
+OTHERS = (SCENES, LIFTERS, FACES, REPRESENTATIONS)
 NO_POSE = ("person_detector",)
 """Files of this folder whose networks know no joints; the detectors load them themselves."""
-SCENES = ("pavenet",)
-"""Files whose networks read whole frames; see ``_scene.py``."""
 
 
 @cache
-def model_files() -> tuple[str, ...]:
-    """Names of the crop models' files of this folder, sorted; nothing is imported."""
+def _files() -> tuple[str, ...]:
+    """Names of all models' files of this folder, sorted; nothing is imported."""
     package = import_module("chronopose.models")
     found = (m.name for m in pkgutil.iter_modules(package.__path__))
-    return tuple(sorted(n for n in found if not n.startswith("_") and n not in (*NO_POSE, *SCENES)))
+    return tuple(sorted(n for n in found if not n.startswith("_") and n not in NO_POSE))
+
+
+def kind_of(name: str) -> Kind:
+    """Which kind of model a file holds."""
+    return next((k for k in OTHERS if name in k.files), CROPS)
+
+
+def files_of(kind: Kind) -> tuple[str, ...]:
+    """Names of the files of a kind, sorted; nothing is imported."""
+    return tuple(n for n in _files() if kind_of(n) is kind)
+
+
+def model_files() -> tuple[str, ...]:
+    """Names of the crop models' files."""
+    return files_of(CROPS)
 
 
 def find_model(name: str) -> type[Any]:
-    """The model class of a file: a PoseModel, or a SceneModel for one of :data:`SCENES`.
+    """The model class of a file, of whatever kind.
 
     Raises:
         UsageError: there is no such file.
     """
-    from chronopose.models._base import PoseModel
-    from chronopose.models._scene import SceneModel
-
-    if name not in (*model_files(), *SCENES):
-        raise UsageError(_unknown("model", name, (*model_files(), *SCENES)))
-    kind: type[Any] = SceneModel if name in SCENES else PoseModel
+    if name not in _files():
+        raise UsageError(_unknown("model", name, _files()))
+    kind = kind_of(name)
+    base = getattr(import_module(f"chronopose.models.{kind.home}"), kind.base)
     module = import_module(f"chronopose.models.{name}")
     classes = [
         value
         for value in vars(module).values()
         if inspect.isclass(value)
-        and issubclass(value, kind)
+        and issubclass(value, base)
         and value.__module__ == module.__name__
         and not inspect.isabstract(value)
     ]
     if len(classes) != 1:
         raise UsageError(
-            f"models/{name}.py must define exactly one {kind.__name__}; it defines "
+            f"models/{name}.py must define exactly one {kind.base}; it defines "
             f"{', '.join(c.__name__ for c in classes) or 'none'}."
         )
     return classes[0]
 
 
-def find_scene_model(name: str) -> type[SceneModel]:
-    """The model class of one of :data:`SCENES`.
-
-    Raises:
-        UsageError: there is no such file.
-    """
-    if name not in SCENES:
-        raise UsageError(_unknown("model of whole frames", name, SCENES))
-    return find_model(name)
-
-
-def list_models() -> dict[str, tuple[str, ...]]:
+def list_models(kind: Kind = CROPS) -> dict[str, tuple[str, ...]]:
     """Model file -> its presets, in the order of the file."""
-    return {name: tuple(find_model(name).PRESETS) for name in model_files()}
-
-
-def list_scene_models() -> dict[str, tuple[str, ...]]:
-    """The same for the models of whole frames."""
-    return {name: tuple(find_scene_model(name).PRESETS) for name in SCENES}
+    return {name: tuple(find_model(name).PRESETS) for name in files_of(kind)}
 
 
 def parse_name(name: str) -> ModelName:
@@ -106,7 +142,7 @@ def parse_name(name: str) -> ModelName:
     Raises:
         UsageError: no model of that name, or no preset in it.
     """
-    files = (*model_files(), *SCENES)
+    files = _files()
     body, at, tag = name.strip().partition("@")
     model, colon, preset = body.partition(":")
     if not colon:
@@ -135,20 +171,60 @@ def build_model(name: str, preset: str | None = None, **overrides: Any) -> PoseM
     Raises:
         UsageError: no such model, preset or field, or values that do not fit together.
     """
-    kind, config = _choose(name, preset, overrides)
-    if kind.__module__.rpartition(".")[2] in SCENES:
-        raise UsageError(f"{name} reads whole frames, no crops: build it with build_scene_model.")
-    built: PoseModel = kind(config)
+    built: PoseModel = _build(CROPS, name, preset, overrides)
     return built
 
 
 def build_scene_model(name: str, preset: str | None = None, **overrides: Any) -> SceneModel:
     """Build a model of whole frames with random weights; as :func:`build_model`."""
-    kind, config = _choose(name, preset, overrides)
-    if kind.__module__.rpartition(".")[2] not in SCENES:
-        raise UsageError(f"{name} reads crops, no whole frames: build it with build_model.")
-    built: SceneModel = kind(config)
+    built: SceneModel = _build(SCENES, name, preset, overrides)
     return built
+
+
+def build_lifter(name: str, preset: str | None = None, **overrides: Any) -> LiftModel:
+    """Build a model that lifts 2D poses into space, with random weights; as :func:`build_model`."""
+    built: LiftModel = _build(LIFTERS, name, preset, overrides)
+    return built
+
+
+def build_face_model(name: str, preset: str | None = None, **overrides: Any) -> FaceModel:
+    """Build a model of faces with random weights; as :func:`build_model`."""
+    built: FaceModel = _build(FACES, name, preset, overrides)
+    return built
+
+
+def build_representation(
+    name: str, preset: str | None = None, **overrides: Any
+) -> RepresentationModel:
+    """Build a model that learns without labels, with random weights; as :func:`build_model`."""
+    built: RepresentationModel = _build(REPRESENTATIONS, name, preset, overrides)
+    return built
+
+
+def build_any(name: str, preset: str | None = None, **overrides: Any) -> Any:
+    """Build a model of whatever kind with random weights; as :func:`build_model`."""
+    model, config = _choose(name, preset, overrides)
+    return model(config)
+
+
+def _build(kind: Kind, name: str, preset: str | None, overrides: Mapping[str, Any]) -> Any:
+    model, config = _choose(name, preset, overrides)
+    refuse_other(kind, model.__module__.rpartition(".")[2])
+    return model(config)
+
+
+def refuse_other(kind: Kind, name: str) -> None:
+    """Raise an error unless a file holds a model of this kind.
+
+    Raises:
+        UsageError: it is of another; the message says what it reads and how it is built.
+    """
+    own = kind_of(name)
+    if own is not kind:
+        raise UsageError(
+            f"{name} reads {own.reads}, not {kind.reads}: load it with {own.load} or build it with "
+            f"{own.build}. Models of {kind.reads}: {', '.join(files_of(kind)) or 'none'}."
+        )
 
 
 def _choose(name: str, preset: str | None, overrides: Mapping[str, Any]) -> tuple[type[Any], Any]:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Protocol
 from torch import Tensor, nn
 
 from chronopose.codecs.scene import SceneCodec
-from chronopose.models._base import Features, PoseModel, unfold_features
+from chronopose.models._base import Features, unfold_features
 from chronopose.tensors.scene import SceneOutput, SceneTarget
 
 
@@ -95,7 +95,3 @@ class SceneModel(nn.Module, ABC):
         flat = None if valid is None else valid.flatten(0, 1)
         features = self.encode(frames.flatten(0, 1), flat)
         return self.fuse(unfold_features(features, batch, count))
-
-
-AnyModel = PoseModel | SceneModel
-"""A model of crops or of whole frames."""

@@ -57,6 +57,15 @@ class DetectorRecipe:
     trained_on: str = ""
     terms: str = ""
 
+    def carry_out(
+        self, run_dir: Path | str, *, places: Places, init: Path | str | None = None,
+        resume: Resume = "auto", device: str = "auto", quiet: bool = False,
+    ) -> DetectorFit:  # fmt: skip
+        """Train the detector; see :func:`run_detector`."""
+        return run_detector(
+            self, run_dir, places=places, init=init, resume=resume, device=device, quiet=quiet
+        )
+
 
 def run_detector(
     recipe: DetectorRecipe,

@@ -1,7 +1,8 @@
 """Recipe: one experiment as typed data, and the registry of them.
 
 The folder is the registry: every public function of a recipe file that is annotated to return a
-:class:`Recipe` or a :class:`DetectorRecipe` is one, under its own name.
+:class:`Recipe`, or another class of that name's ending that can carry itself out, is one, under its
+own name.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from chronopose.data.clips import ClipSource
 from chronopose.data.datasets._find import find_dataset
@@ -25,7 +26,6 @@ from chronopose.data.shards import ShardClips
 from chronopose.data.transforms import NOTHING, Augmentation
 from chronopose.engine.settings import TrainSettings
 from chronopose.errors import UsageError
-from chronopose.recipes._detector import DetectorRecipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,9 +218,35 @@ class Recipe:
     terms: str = ""
 
 
-AnyRecipe = Recipe | DetectorRecipe
-RETURNS = ("Recipe", Recipe, "DetectorRecipe", DetectorRecipe)
-"""What a recipe's function is annotated to return."""
+class OtherRecipe(Protocol):
+    """An experiment whose model is no crop model: it is a frozen dataclass and trains itself."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def name(self) -> str:
+        """As the registry knows it."""
+
+    @property
+    def settings(self) -> Any:
+        """How to train: a frozen dataclass with ``seed``, ``limit_batches`` and ``overfit``."""
+
+    @property
+    def overrides(self) -> Mapping[str, Any]:
+        """Fields of the network's Config that differ from its preset."""
+
+    def carry_out(
+        self, run_dir: Path | str, *, places: Places, init: Path | str | None, resume: Any,
+        device: str, quiet: bool,
+    ) -> Any:  # fmt: skip
+        """Train, and save ``weights.safetensors`` with its card in ``run_dir``; see ``_run.run``.
+
+        Returns:
+            Something with ``steps``, ``validation`` (name -> number) and ``run_dir``.
+        """
+
+
+AnyRecipe = Recipe | OtherRecipe
 
 
 @cache
@@ -235,9 +261,9 @@ def list_recipes() -> dict[str, Callable[[], AnyRecipe]]:
         for name, value in vars(module).items():
             if name.startswith("_") or not inspect.isfunction(value):
                 continue
-            if value.__module__ == module.__name__ and value.__annotations__.get("return") in (
-                *RETURNS,
-            ):
+            returned = value.__annotations__.get("return", "")
+            kind = getattr(returned, "__name__", str(returned))
+            if value.__module__ == module.__name__ and kind.endswith("Recipe"):
                 found[name] = value
     return dict(sorted(found.items()))
 

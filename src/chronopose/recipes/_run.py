@@ -12,12 +12,10 @@ from torch import Tensor
 
 from chronopose.engine.checkpoint import read_checkpoint
 from chronopose.engine.fit import FitResult, Resume, fit
-from chronopose.engine.fit_detector import DetectorFit
 from chronopose.engine.record import hardware
 from chronopose.errors import UsageError
 from chronopose.models._base import PoseModel
 from chronopose.models._find import build_model
-from chronopose.recipes._detector import DetectorRecipe, run_detector
 from chronopose.recipes._recipe import AnyRecipe, Places, Recipe
 
 WEIGHTS = "weights.safetensors"
@@ -48,7 +46,7 @@ def run(
     resume: Resume = "auto",
     device: str = "auto",
     quiet: bool = False,
-) -> FitResult | DetectorFit:
+) -> Any:
     """Train what a recipe describes, and save its weights with a card.
 
     Args:
@@ -62,6 +60,10 @@ def run(
         device: ``auto``, ``cpu`` or ``cuda``.
         quiet: No progress bar.
 
+    Returns:
+        :class:`~chronopose.engine.fit.FitResult`, or what another kind of recipe ends with: it has
+        ``steps``, ``validation`` and ``run_dir``.
+
     Raises:
         UsageError: data or weights that the recipe needs were not given.
         WeightsError: the weights to start from do not fit.
@@ -71,9 +73,9 @@ def run(
     from chronopose import zoo
 
     places = places or Places()
-    if isinstance(recipe, DetectorRecipe):
-        return run_detector(
-            recipe, run_dir, places=places, init=init, resume=resume, device=device, quiet=quiet
+    if not isinstance(recipe, Recipe):
+        return recipe.carry_out(
+            run_dir, places=places, init=init, resume=resume, device=device, quiet=quiet
         )
     torch.manual_seed(recipe.settings.seed)
     model = build_model(recipe.model, None, **recipe.overrides)

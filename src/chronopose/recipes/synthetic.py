@@ -21,7 +21,7 @@ def simple_baseline_lite_clean() -> Recipe:
 
     Command         chronopose train simple_baseline_lite_clean --synthetic SHARDS --out runs/clean
     Hardware        one CPU core, fp32, about 3 GB of memory
-    Hours           about 1.5
+    Hours           about 2
     Published       none
     Ours            see the weights card
 
@@ -36,8 +36,9 @@ def simple_baseline_lite_clean() -> Recipe:
         overrides={"crop_size": CROP},
         settings=TrainSettings(
             phases=(
-                Phase(steps=3_000, crop_size=NANO_CROP, batch_size=48, lr=(2e-3, 1e-3), sigma=1.5),
-                Phase(steps=1_000, crop_size=CROP, batch_size=32, lr=(1e-3, 0.0)),
+                Phase(steps=1_500, crop_size=(64, 96), batch_size=48, lr=(2e-3, 2e-3), sigma=1.2),
+                Phase(steps=1_000, crop_size=NANO_CROP, batch_size=48, lr=(2e-3, 8e-4), sigma=1.5),
+                Phase(steps=320, crop_size=CROP, batch_size=32, lr=(8e-4, 0.0)),
             ),
             optimiser="muon",
             precision="fp32",

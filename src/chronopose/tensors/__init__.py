@@ -1,7 +1,8 @@
 """Tensors that pass between stages: the torch twins of the nouns. Torch starts here."""
 
-from chronopose.tensors.batch import ClipBatch, Target
+from chronopose.tensors.batch import ClipBatch, ClipTarget, Target
 from chronopose.tensors.outputs import (
+    ClipOutput,
     CompositeOutput,
     FAMIOutput,
     HeatmapOutput,
@@ -13,6 +14,8 @@ from chronopose.tensors.outputs import (
 
 __all__ = [
     "ClipBatch",
+    "ClipOutput",
+    "ClipTarget",
     "CompositeOutput",
     "FAMIOutput",
     "HeatmapOutput",

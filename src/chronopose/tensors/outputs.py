@@ -68,6 +68,18 @@ class FAMIOutput(NamedTuple):
     """float B S K h w, the same on ``neighbours``."""
 
 
+class ClipOutput(NamedTuple):
+    """Heatmaps of the key frame, and of all frames while training.
+
+    Axes: B clip, T frame, K joint, h w cells.
+    """
+
+    heatmaps: Tensor
+    """float B K h w."""
+    clip: Tensor | None = None
+    """float B T K h w, the key frame among them; None when not training."""
+
+
 class RegressionOutput(NamedTuple):
     """Coordinates of the key frame's joints with their spreads.
 
@@ -94,7 +106,7 @@ class CompositeOutput(NamedTuple):
     """The same of earlier stacks, for deep supervision while training; empty otherwise."""
 
 
-Output = HeatmapOutput | TDMIOutput | FAMIOutput | RegressionOutput | CompositeOutput
+Output = HeatmapOutput | TDMIOutput | FAMIOutput | ClipOutput | RegressionOutput | CompositeOutput
 """Whatever a model returns; its codec knows what to read off it."""
 
 

@@ -13,7 +13,10 @@ from chronopose.zoo.card import Card, find_card, list_cards
 if TYPE_CHECKING:
     from chronopose.zoo.detector import save_detector as save_detector
     from chronopose.zoo.loading import load as load
+    from chronopose.zoo.loading import load_face_model as load_face_model
     from chronopose.zoo.loading import load_foreign as load_foreign
+    from chronopose.zoo.loading import load_lifter as load_lifter
+    from chronopose.zoo.loading import load_representation as load_representation
     from chronopose.zoo.loading import load_scene as load_scene
     from chronopose.zoo.saving import save as save
 
@@ -22,7 +25,10 @@ __all__ = [
     "find_card",
     "list_cards",
     "load",
+    "load_face_model",
     "load_foreign",
+    "load_lifter",
+    "load_representation",
     "load_scene",
     "save",
     "save_detector",
@@ -30,7 +36,10 @@ __all__ = [
 
 _HOME = {
     "load": "loading",
+    "load_face_model": "loading",
     "load_foreign": "loading",
+    "load_lifter": "loading",
+    "load_representation": "loading",
     "load_scene": "loading",
     "save": "saving",
     "save_detector": "detector",

@@ -11,17 +11,26 @@ from typing import Any
 from torch import Tensor
 
 from chronopose.errors import ChronoposeError, UsageError, WeightsError
+from chronopose.models._any import AnyModel
 from chronopose.models._base import PoseModel
+from chronopose.models._face import FaceModel
 from chronopose.models._find import (
+    CROPS,
+    FACES,
+    LIFTERS,
+    REPRESENTATIONS,
     SCENES,
+    Kind,
     ModelName,
-    build_model,
-    build_scene_model,
+    build_any,
     config_of,
     find_model,
     parse_name,
+    refuse_other,
 )
-from chronopose.models._scene import AnyModel, SceneModel
+from chronopose.models._lift import LiftModel
+from chronopose.models._represent import RepresentationModel
+from chronopose.models._scene import SceneModel
 from chronopose.zoo.card import RANDOM, Card, card_path, find_card, read_card
 from chronopose.zoo.convert import Recognised, recognise, sources
 from chronopose.zoo.saving import facts_of
@@ -56,10 +65,7 @@ def load(
         UsageError: there is no such model or preset, or it reads whole frames.
         WeightsError: there are no such weights, or they are damaged, unsafe or of another model.
     """
-    wanted = parse_name(name)
-    if wanted.model in SCENES:
-        raise UsageError(f"{wanted} reads whole frames, no crops: load it with zoo.load_scene.")
-    model: PoseModel = _load(wanted, weights, device, verify)
+    model: PoseModel = _load(CROPS, name, weights, device, verify)
     return model
 
 
@@ -71,14 +77,49 @@ def load_scene(
     verify: bool = True,
 ) -> SceneModel:
     """Load a model of whole frames with its weights; everything else as for :func:`load`."""
-    wanted = parse_name(name)
-    if wanted.model not in SCENES:
-        raise UsageError(f"{wanted} reads crops, no whole frames: load it with zoo.load.")
-    model: SceneModel = _load(wanted, weights, device, verify)
+    model: SceneModel = _load(SCENES, name, weights, device, verify)
     return model
 
 
-def _load(wanted: ModelName, weights: str | Path | None, device: str, verify: bool) -> Any:
+def load_lifter(
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    device: str = "cpu",
+    verify: bool = True,
+) -> LiftModel:
+    """Load a model that lifts 2D poses into space; everything else as for :func:`load`."""
+    model: LiftModel = _load(LIFTERS, name, weights, device, verify)
+    return model
+
+
+def load_face_model(
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    device: str = "cpu",
+    verify: bool = True,
+) -> FaceModel:
+    """Load a model of facial expressions; everything else as for :func:`load`."""
+    model: FaceModel = _load(FACES, name, weights, device, verify)
+    return model
+
+
+def load_representation(
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    device: str = "cpu",
+    verify: bool = True,
+) -> RepresentationModel:
+    """Load a model that learnt without labels; everything else as for :func:`load`."""
+    model: RepresentationModel = _load(REPRESENTATIONS, name, weights, device, verify)
+    return model
+
+
+def _load(kind: Kind, given: str, weights: str | Path | None, device: str, verify: bool) -> Any:
+    wanted = parse_name(given)
+    refuse_other(kind, wanted.model)
     config_of(wanted.model, wanted.preset)
     if weights == RANDOM or (weights is None and wanted.tag == RANDOM):
         return _finish(_untrained(wanted), device)
@@ -147,7 +188,7 @@ def load_foreign(
 
 
 def build(name: ModelName, config: Mapping[str, Any]) -> Any:
-    """A model of crops or of whole frames with random weights; never with downloaded ones.
+    """A model of whatever kind with random weights; never with downloaded ones.
 
     Args:
         name: Model and preset.
@@ -158,8 +199,7 @@ def build(name: ModelName, config: Mapping[str, Any]) -> Any:
     """
     changes = dict(_flat(config))
     changes.update({f: False for f in _downloads(config_of(name.model, name.preset))})
-    make = build_scene_model if name.model in SCENES else build_model
-    return make(name.model, name.preset, **changes)
+    return build_any(name.model, name.preset, **changes)
 
 
 def _rebuild(name: ModelName, config: Mapping[str, Any], where: Path) -> AnyModel:
@@ -191,8 +231,8 @@ def _from_card(card: Card, verify: bool) -> AnyModel:
                 f"again, or load it with verify=False if the change was meant."
             )
     model = _rebuild(ModelName(card.model, card.preset), card.config, path)
-    skeleton = model.codec.skeleton
-    if skeleton.joints != card.joints:
+    skeleton = getattr(model.codec, "skeleton", None)
+    if skeleton is not None and skeleton.joints != card.joints:
         raise WeightsError(
             f"{path} gives the joints {', '.join(card.joints)}; {skeleton.name!r} has "
             f"{', '.join(skeleton.joints)}. Use the version of chronopose that wrote it."

@@ -17,8 +17,8 @@ from torch import Tensor
 from chronopose import __version__
 from chronopose.errors import UsageError, WeightsError
 from chronopose.io.atomic import replacing
+from chronopose.models._any import AnyModel
 from chronopose.models._find import find_model, parse_name
-from chronopose.models._scene import AnyModel
 from chronopose.tensors.colours import IMAGENET_MEAN, IMAGENET_STD
 from chronopose.zoo.card import RANDOM, Card, card_path
 
@@ -115,11 +115,11 @@ def normalisation_values() -> dict[str, Any]:
 
 def facts_of(model: AnyModel) -> dict[str, Any]:
     """The fields of a card that a model knows itself."""
-    skeleton = model.codec.skeleton
+    skeleton = getattr(model.codec, "skeleton", None)
     return {
         "config": config_values(model.config),
-        "skeleton": skeleton.name,
-        "joints": skeleton.joints,
+        "skeleton": "" if skeleton is None else skeleton.name,
+        "joints": () if skeleton is None else skeleton.joints,
         "normalisation": normalisation_values(),
         "codec": codec_values(model),
         "parameters": sum(p.numel() for p in model.parameters()),

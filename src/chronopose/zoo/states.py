@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from chronopose.errors import WeightsError
-from chronopose.models._scene import AnyModel
+from chronopose.models._any import AnyModel
 
 PICKLED = (".pth", ".pt", ".ckpt", ".tar", ".bin")
 """Suffixes of files written by torch.save."""
@@ -145,7 +145,7 @@ def _find_tensors(raw: Any, path: Path) -> dict[str, Tensor]:
     """The state dict inside what torch.save wrote."""
     inner = raw
     if isinstance(raw, Mapping):
-        for key in ("ema", "model", "state_dict"):
+        for key in ("ema", "model", "state_dict", "model_pos"):
             if isinstance(raw.get(key), Mapping):
                 inner = raw[key]
                 break
@@ -174,7 +174,9 @@ def _find_identity(raw: Any) -> tuple[Mapping[str, Any], str]:
 
 def _joint_hint(model: AnyModel, state: Mapping[str, Tensor], other: list[str]) -> str:
     """Say so when the number of joints explains the shapes."""
-    skeleton = model.codec.skeleton
+    skeleton = getattr(model.codec, "skeleton", None)
+    if skeleton is None:
+        return ""
     counts = {state[k].shape[0] for k in other if len(state[k].shape) > 0}
     ours = {model.state_dict()[k].shape[0] for k in other if state[k].ndim > 0}
     if len(counts) == 1 and ours == {len(skeleton)}:

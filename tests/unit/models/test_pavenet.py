@@ -13,7 +13,7 @@ from torch import Tensor
 from chronopose.core.skeletons import get_skeleton
 from chronopose.errors import ShapeError, UsageError
 from chronopose.models._base import stack_windows
-from chronopose.models._find import build_scene_model, list_models, list_scene_models
+from chronopose.models._find import SCENES, build_scene_model, list_models
 from chronopose.models._scene import SceneModel
 from chronopose.models.pavenet import PAVENet
 from chronopose.nn.cost import count_macs, trace_shapes
@@ -68,7 +68,7 @@ def assert_sound(out: SceneOutput) -> None:
 
 def test_it_is_offered_apart_from_the_models_of_crops() -> None:
     assert "pavenet" not in list_models()
-    assert list_scene_models() == {"pavenet": ("r50", "hrnet_w48", "swin_large", "lite")}
+    assert list_models(SCENES) == {"pavenet": ("r50", "hrnet_w48", "swin_large", "lite")}
 
 
 @pytest.mark.parametrize("preset", ["r50", "hrnet_w48", "swin_large", "lite"])

@@ -3,7 +3,8 @@
 One file a source, with ``MODEL``, ``recognises(state)``, ``preset_of(state)`` and
 ``joints_of(state)``; the renaming is the model's ``from_official_keys``. Published pose networks
 were trained under the corner law and on rounded targets, so their codec says so; a source of
-another kind has ``SETTINGS``, fields of the model's Config that go before these.
+another kind has ``SETTINGS``, fields of the model's Config that go before these, or
+``settings_of(state)``, such fields as the tensors' shapes tell.
 """
 
 from __future__ import annotations
@@ -62,17 +63,18 @@ def recognise(state: Mapping[str, Tensor], source: str | None = None) -> Recogni
         model: Any = find_model(known.MODEL)
         preset, joints = known.preset_of(state), known.joints_of(state)
         return Recognised(
-            name, known.MODEL, preset, _settings(known, preset, joints), joints,
+            name, known.MODEL, preset, _settings(known, preset, joints, state), joints,
             model.from_official_keys(state),
         )  # fmt: skip
     return None
 
 
-def _settings(known: Any, preset: str, joints: int) -> dict[str, Any]:
+def _settings(known: Any, preset: str, joints: int, state: Mapping[str, Tensor]) -> dict[str, Any]:
     """Joints and law of a source, as far as the model's Config has such fields."""
     config = config_of(known.MODEL, preset)
     has = {f.name for f in fields(config)}
-    settings = {**LAW, **getattr(known, "SETTINGS", {})}
+    told = known.settings_of(state) if hasattr(known, "settings_of") else {}
+    settings = {**LAW, **getattr(known, "SETTINGS", {}), **told}
     if "skeleton" in has and len(get_skeleton(config.skeleton)) == joints:
         settings.setdefault("skeleton", config.skeleton)
     elif joints in SKELETON_OF:
