@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from chronopose._api import Predictor as Predictor
     from chronopose._api import PredictSettings as PredictSettings
+    from chronopose._api import lift as lift
     from chronopose._api import load as load
     from chronopose._api import predict as predict
     from chronopose.core.boxes import Boxes as Boxes
@@ -50,6 +51,7 @@ _HOME = {
     "VideoWriter": "io.video",
     "draw_poses": "viz.draw",
     "get_skeleton": "core.skeletons",
+    "lift": "_api",
     "list_models": "models._find",
     "load": "_api",
     "open_video": "io.video",

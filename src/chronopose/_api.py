@@ -16,12 +16,15 @@ from chronopose.errors import UsageError
 if TYPE_CHECKING:
     from chronopose.core.tracks import FramePoses, HistoryStep, VideoPoses
     from chronopose.io.video import VideoReader
-    from chronopose.models._scene import AnyModel, SceneModel
+    from chronopose.models._any import SceneModel, VideoModel
+    from chronopose.pipeline.lift import Lifter
     from chronopose.pipeline.scene import ScenePipeline
     from chronopose.pipeline.stream import PosePipeline
 
 DEFAULT_MODEL = "simple_baseline:lite"
 """The model of every command that is not given one."""
+DEFAULT_LIFTER = "dgnet:lite"
+"""The model that lifts poses into space unless another one is named."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +87,7 @@ class Predictor:
         device: Where it runs.
     """
 
-    def __init__(self, model: AnyModel, name: str, device: str) -> None:
+    def __init__(self, model: VideoModel, name: str, device: str) -> None:
         self.model = model
         self.name = name
         self.device = device
@@ -210,10 +213,10 @@ def load(
         UsageError: there is no such model or device.
     """
     from chronopose import zoo
-    from chronopose.models._find import SCENES, parse_name
+    from chronopose.models._find import SCENES, kind_of, parse_name
 
     place = pick_device(device)
-    read = zoo.load_scene if parse_name(name).model in SCENES else zoo.load
+    read = zoo.load_scene if kind_of(parse_name(name).model) is SCENES else zoo.load
     return Predictor(read(name, weights=weights, device=place), name, place)
 
 
@@ -227,3 +230,62 @@ def predict(
 ) -> VideoPoses:
     """Find the people of a video in one call; see :meth:`Predictor.predict` for the settings."""
     return load(model, weights=weights, device=device).predict(source, **settings)
+
+
+def load_lifter(
+    name: str = DEFAULT_LIFTER,
+    *,
+    weights: str | Path | None = None,
+    device: str = "auto",
+    **settings: Any,
+) -> Lifter:
+    """Load a model that lifts poses into space.
+
+    Args:
+        name: ``MODEL:PRESET``, optionally ``@TAG``; ``chronopose models`` lists them.
+        weights: A file to use instead of the shipped weights; ``"random"`` for none.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        **settings: Fields of :class:`~chronopose.pipeline.lift.LiftSettings`.
+
+    Raises:
+        WeightsError: there are no weights by that name, or they are damaged.
+        UsageError: there is no such model, device or setting.
+    """
+    from chronopose import zoo
+    from chronopose.pipeline.lift import Lifter, LiftSettings
+
+    place = pick_device(device)
+    wanted = LiftSettings(**settings)
+    return Lifter(
+        zoo.load_lifter(name, weights=weights, device=place), wanted, name=name, device=place
+    )
+
+
+def lift(
+    poses: VideoPoses | str | Path,
+    *,
+    model: str = DEFAULT_LIFTER,
+    weights: str | Path | None = None,
+    device: str = "auto",
+    **settings: Any,
+) -> VideoPoses:
+    """Lift 2D poses into space in one call.
+
+    Args:
+        poses: 2D poses, or a file of them.
+        model: As for :func:`load_lifter`, like ``weights``, ``device`` and ``settings``.
+
+    Returns:
+        The people in millimetres, seen from the camera; from their pelvis with
+        ``space="root_mm"``.
+
+    Raises:
+        SkeletonMismatch: joints that the lifter reads cannot be had from these poses.
+        ChronoposeError: the poses cannot be read or lifted.
+    """
+    from chronopose.core.tracks import VideoPoses
+    from chronopose.io.poses import read_poses
+
+    flat = poses if isinstance(poses, VideoPoses) else read_poses(poses)
+    lifter = load_lifter(model, weights=weights, device=device, **settings)
+    return lifter.lift(flat).poses

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chronopose.core.crop import CropWindow
-from chronopose.core.skeleton import Skeleton
+from chronopose.core.skeleton import JointMap, Skeleton
 from chronopose.errors import ShapeError, SkeletonMismatch
 
 Space = Literal["image_px", "crop_px", "camera_mm", "root_mm"]
@@ -103,13 +103,24 @@ class Poses:
         Raises:
             SkeletonMismatch: joints are missing and ``missing`` is ``"error"``.
         """
-        assert self.visible is not None
         plan = self.skeleton.map_to(other)
         if plan.missing and missing == "error":
             raise SkeletonMismatch(
                 f"{self.skeleton.name!r} poses cannot become {other.name!r}: no "
                 f"{', '.join(plan.missing)}. Leave them empty with missing='nan'."
             )
+        return self.mapped(plan)
+
+    def mapped(self, plan: JointMap) -> Poses:
+        """Convert as planned; what cannot be had is NaN with score 0.
+
+        A joint that is made from several is known where all of them are, with the least of their
+        scores.
+
+        Args:
+            plan: From this skeleton to another one.
+        """
+        assert self.visible is not None
         used = plan.weights != 0
         zeroed = np.nan_to_num(self.xy)
         xy = np.einsum("ks,...sd->...kd", plan.weights, zeroed).astype(np.float32)
@@ -125,7 +136,11 @@ class Poses:
         visible = np.stack([self.visible[..., row].all(-1) & row.any() for row in used], axis=-1)
         xy[~usable] = np.nan
         return Poses(
-            xy, np.where(usable, score, 0).astype(np.float32), other, self.space, visible & usable
+            xy,
+            np.where(usable, score, 0).astype(np.float32),
+            plan.target,
+            self.space,
+            visible & usable,
         )
 
     def extent(self, min_score: float = 0.0) -> NDArray[np.float32]:
