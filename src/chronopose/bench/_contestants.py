@@ -103,6 +103,15 @@ _EVERY = (
     Contestant(
         name="flowing", model="flowing_convnets:lite", told="warped, pooled with learnt weights"
     ),
+    Contestant(
+        name="dkd, per frame", model="dkd:lite", changes={"distil": False},
+        told="learnt, fixed kernels: no frame sees another",
+    ),
+    Contestant(
+        name="dkd, no adversary", model="dkd:lite", changes={"adversary.enabled": False},
+        told="kernels distilled from the frame before, two frames back",
+    ),
+    Contestant(name="dkd", model="dkd:lite", told="the same against a critic of changes"),
 )  # fmt: skip
 
 ABLATIONS = (

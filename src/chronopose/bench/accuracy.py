@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -36,8 +36,10 @@ from chronopose.engine.strata import score_strata
 from chronopose.errors import UsageError
 from chronopose.io.atomic import write_json
 from chronopose.models._base import PoseModel
+from chronopose.models._find import find_model, parse_name
 from chronopose.nn.backbones import Backbone
 from chronopose.nn.flow import CropFlows
+from chronopose.tensors import ClipBatch
 from chronopose.zoo.states import sha256_of
 
 FRAMES = 5
@@ -167,6 +169,8 @@ def run_arena(
     )  # fmt: skip
     say(f"{len(source)} training clips of {plan.shards}")
     train = _train_bank(folder / "bank_train", plan, source, twin, seen)
+    if any(known[row.name, seed] is None and _whole_clip(row) for row, seed in jobs):
+        train.complete(_train_batches(plan, source))
     judges = {"labels": _Judge(folder / "bank_labels", plan, data, twin, seen, None)}
     if plan.boxes is not None:
         judges["detected"] = _Judge(folder / "bank_detected", plan, data, twin, seen, plan.boxes)
@@ -259,13 +263,24 @@ def _from_bank(
 def _train_bank(
     folder: Path, plan: ArenaPlan, source: ShardClips, twin: PoseModel, seen: Mapping[str, Any]
 ) -> FeatureBank:
+    count = -(-plan.tier.windows // _BATCH) * _BATCH
+    return FeatureBank.build(
+        folder, _train_batches(plan, source), count, _backbone(twin), CropFlows("dis"),
+        {**seen, "kind": "train", "boxes": None},
+    )  # fmt: skip
+
+
+def _train_batches(plan: ArenaPlan, source: ShardClips) -> Iterator[ClipBatch]:
+    """The training clips of the bank, the same every time."""
     steps = -(-plan.tier.windows // _BATCH)
     stage = Stage(steps=steps, crop_size=plan.tier.crop_size, batch_size=_BATCH)
     batches = TrainBatches(source, [stage], shape=_CLIP, augmentation=AUGMENTATION, seed=0)
-    return FeatureBank.build(
-        folder, (batches[i] for i in range(steps)), steps * _BATCH, _backbone(twin),
-        CropFlows("dis"), {**seen, "kind": "train", "boxes": None},
-    )  # fmt: skip
+    return (batches[i] for i in range(steps))
+
+
+def _whole_clip(row: Contestant) -> bool:
+    """Whether a row is trained on the labels of all frames, which a bank keeps on demand only."""
+    return row.trained and bool(find_model(parse_name(row.model).model).whole_clip)
 
 
 def _backbone(model: PoseModel) -> Backbone:

@@ -1,5 +1,7 @@
 """Streaming against recomputing: what it saves that features of a frame are kept.
 
+For a model that carries a state from frame to frame, also what that costs.
+
 Both ways go through the pipeline's own encoder, in one run and by turns, so that a busy machine
 slows both alike. Weights are random: speed does not depend on what a network has learnt.
 """
@@ -15,6 +17,7 @@ from typing import Any
 import torch
 
 from chronopose import zoo
+from chronopose.bench._recurrent_cost import RecurrentCost, recurrent_cost
 from chronopose.errors import UsageError
 from chronopose.models._base import PoseModel, unfold_features
 from chronopose.nn.cost import count_macs
@@ -36,6 +39,8 @@ class SpeedReport:
     streamed_s: tuple[float, ...]
     """Time of every repetition, seconds."""
     recomputed_s: tuple[float, ...]
+    recurrent: RecurrentCost | None = None
+    """Of a model that carries a state: what a frame costs that way."""
 
     @property
     def macs_ratio(self) -> float:
@@ -65,6 +70,8 @@ class SpeedReport:
             f"{'median, ms':22}{statistics.median(self.streamed_s) * 1e3:12.1f}"
             f"{statistics.median(self.recomputed_s) * 1e3:12.1f}{self.median_ratio:8.3f}",
         ]
+        if self.recurrent is not None:
+            rows.append(f"carrying a state instead of a window:\n{self.recurrent}")
         return "\n".join(rows)
 
 
@@ -99,9 +106,13 @@ def bench_speed(
         )
     streamed_macs, recomputed_macs = count_both(model)
     streamed_s, recomputed_s = _time_both(model, device, repeats, half)
+    carried = None
+    if hasattr(model, "start"):
+        carried = recurrent_cost(model, device, repeats=repeats, half=half)
     report = SpeedReport(
         model=model_name, device=device, frames=frames, streamed_macs=streamed_macs,
         recomputed_macs=recomputed_macs, streamed_s=streamed_s, recomputed_s=recomputed_s,
+        recurrent=carried,
     )  # fmt: skip
     if not quiet:
         print(report)

@@ -16,10 +16,10 @@ def add_arena_flags(parser: Any) -> None:
         help="accuracy: weights of the single-frame network that all stand on")  # fmt: skip
     add("--tier", default="nano", metavar="NAME", help="accuracy: nano or lite")
     add("--rows", default=None, nargs="+", type=str, metavar="NAME",
-        help="accuracy: who takes part (default: everybody)")  # fmt: skip
+        help="accuracy, lift: who takes part (default: everybody)")  # fmt: skip
     add("--ablations", default=False, action="store_true",
         help="accuracy: also the rows of TDMI's ablation tables")  # fmt: skip
-    add("--seeds", default=3, type=int, metavar="N", help="accuracy: trainings of every row")
+    add("--seeds", default=3, type=int, metavar="N", help="accuracy, lift: trainings of every row")
     add(
         "--steps",
         default=None,
@@ -31,8 +31,9 @@ def add_arena_flags(parser: Any) -> None:
         help="accuracy: clips in the bank instead of the tier's")  # fmt: skip
     add("--boxes", default=None, type=str | None, metavar="FILE",
         help="accuracy: also judge on these detected boxes")  # fmt: skip
-    add("--out", "-o", default="runs/arena", metavar="DIR",
-        help="accuracy: folder of the run; one that was stopped goes on")  # fmt: skip
+    add("--out", "-o", default=None, type=str | None, metavar="DIR",
+        help="accuracy, lift: folder of the run; one that was stopped goes on (default: runs/arena "
+        "or runs/lift)")  # fmt: skip
 
 
 def run_accuracy(options: Any) -> int:
@@ -68,7 +69,8 @@ def run_accuracy(options: Any) -> int:
         split=options.split, tier=tier, seeds=tuple(range(options.seeds)),
         boxes=None if options.boxes is None else Path(options.boxes),
     )  # fmt: skip
-    records = run_arena(plan, rows, options.out)
-    costs = measure_costs(rows, tier, options.out)
-    print(write_report(records, costs, rows, options.out))
+    out = options.out or "runs/arena"
+    records = run_arena(plan, rows, out)
+    costs = measure_costs(rows, tier, out)
+    print(write_report(records, costs, rows, out))
     return 0

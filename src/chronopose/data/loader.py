@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -30,6 +30,11 @@ class ClipShape:
     count: int = 1
     key: int = 0
 
+    @property
+    def centred(self) -> int:
+        """Frames of the shortest clip with the key frame in its middle that holds these."""
+        return 2 * max(self.key, self.count - 1 - self.key) + 1
+
 
 def view_to_tensors(
     view: View, shape: ClipShape, augmentation: Augmentation, rng: np.random.Generator
@@ -38,7 +43,8 @@ def view_to_tensors(
 
     Args:
         view: The view, already transformed.
-        shape: Frames of a clip; a still picture is repeated.
+        shape: Frames of a clip; a still picture is repeated, and of a longer clip the frames that
+            the model reads are taken.
         augmentation: Its pixel effects are painted in.
         rng: Where they take their randomness from.
 
@@ -47,20 +53,37 @@ def view_to_tensors(
         ``(T, K)`` bool.
 
     Raises:
-        ShapeError: the sample is neither a still nor a clip as the model reads them.
+        ShapeError: the sample is neither a still nor a clip that holds what the model reads.
     """
-    count, sample = shape.count, view.sample
-    if len(sample) > 1 and (len(sample), sample.key) != (count, shape.key):
-        raise ShapeError(
-            f"{sample.name} has {len(sample)} frames with key {sample.key}, the model reads "
-            f"{count} with key {shape.key}. Build the data set with frames={count}."
-        )
+    view, count = _part(view, shape), shape.count
     frames = augmentation.paint(warp_view(view, count), rng)
     joints, visible = view.joints()
     joints_t, visible_t = torch.from_numpy(joints), torch.from_numpy(visible)
     if len(joints_t) == 1 < count:
         joints_t, visible_t = joints_t.repeat(count, 1, 1), visible_t.repeat(count, 1)
     return frames, joints_t, visible_t
+
+
+def _part(view: View, shape: ClipShape) -> View:
+    """The view of the frames around the key frame that a model reads."""
+    sample = view.sample
+    first = sample.key - shape.key
+    if len(sample) == 1 or (len(sample), first) == (shape.count, 0):
+        return view
+    if first < 0 or first + shape.count > len(sample):
+        raise ShapeError(
+            f"{sample.name} has {len(sample)} frames with key {sample.key}, the model reads "
+            f"{shape.count} with key {shape.key}. Build the data set with frames={shape.centred}."
+        )
+    span = slice(first, first + shape.count)
+    if sample.motion is not None:
+        return replace(view, sample=replace(sample, motion=sample.motion[span], key=shape.key))
+    parts = (sample.images[span], sample.joints[span], sample.visible[span])
+    images, joints, visible = parts
+    return replace(
+        view,
+        sample=replace(sample, images=images, joints=joints, visible=visible, key=shape.key),
+    )
 
 
 def collate(

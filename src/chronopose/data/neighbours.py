@@ -111,9 +111,13 @@ class NeighbourRule:
     def of(self, frames: int) -> NeighbourRule:
         """The same rule for a clip of ``frames`` neighbouring frames, key frame in the middle.
 
+        Where the key frame is the last of several, it stays the last, and any count from 1 will do.
+
         Raises:
             UsageError: the count is even or below 1.
         """
+        if self.offsets[-1] == 0 and len(self.offsets) > 1 and frames > 0:
+            return replace(self, offsets=tuple(range(1 - frames, 1)))
         if frames < 1 or frames % 2 == 0:
             raise UsageError(
                 f"A clip has an odd number of frames, so that the key frame is in its middle; got "
@@ -139,6 +143,7 @@ RULES: Mapping[str, NeighbourRule] = MappingProxyType(
             NeighbourRule(name="famipose", offsets=(-2, -1, 0, 1, 2), ends="key"),
             NeighbourRule(name="dsta", offsets=(-1, 0, 1), ends="clamp"),
             NeighbourRule(name="pavenet", offsets=(-1, 0, 1), ends="key"),
+            NeighbourRule(name="dkd", offsets=(-4, -3, -2, -1, 0), ends="clamp"),
             NeighbourRule(name="posewarper", offsets=(-2, -1, 0, 1, 2), ends="clamp", reach=2),
             NeighbourRule(
                 name="posewarper_pair", offsets=(-2, -1, 0, 1, 2), ends="clamp", reach=2,

@@ -131,6 +131,30 @@ class Rotate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EvenZoom:
+    """Zoom: the person is shown ``U(low, high)`` times as large as the plain view shows it."""
+
+    low: float = 0.8
+    high: float = 1.25
+
+    def __call__(self, view: View, rng: Rng) -> View:
+        """The view with another padding factor."""
+        return replace(view, pad=view.pad / float(rng.uniform(self.low, self.high)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvenTurn:
+    """Turn the crop by ``U(-limit_deg, limit_deg)``."""
+
+    limit_deg: float = 40.0
+
+    def __call__(self, view: View, rng: Rng) -> View:
+        """The view turned about the centre of its box."""
+        turn = float(rng.uniform(-self.limit_deg, self.limit_deg))
+        return replace(view, rotation_deg=view.rotation_deg + turn)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Shift:
     """Move the crop by ``N(0, spread)`` times the window's width and height."""
 

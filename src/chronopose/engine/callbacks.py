@@ -119,6 +119,7 @@ class RunKeeper(pl.Callback):
             "model": module.model.state_dict(),
             "ema": ema,
             "optimiser": trainer.optimizers[0].state_dict(),
+            "adversary": module.turns and module.turns.state(),
             "meters": module.meters,
             "best": self.progress.best,
             "best_step": self.progress.best_step,

@@ -8,6 +8,7 @@ a fraction of the cost.
 A bank is a folder: ``features.npy`` (clips, frames, h, w, channels) float16, the four stages side
 by side, then two channels of optical flow from the key frame, in cells; ``joints.npy``,
 ``visible.npy``, ``matrix.npy``; and ``bank.json``, which is written last.
+:meth:`FeatureBank.complete` adds ``clip_joints.npy``, ``clip_visible.npy`` and ``pictures.npy``.
 """
 
 from __future__ import annotations
@@ -26,12 +27,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from chronopose.errors import FormatError, ShapeError
+from chronopose.engine.module import small_pictures
+from chronopose.errors import FormatError, ShapeError, UsageError
+from chronopose.io.atomic import replacing
 from chronopose.nn.backbones import ALL_STAGES, Backbone
 from chronopose.tensors import ClipBatch
 
 FORMAT = 1
 FLOW_CHANNELS = 2
+_WHOLE = ("clip_joints", "clip_visible", "pictures")
+"""Arrays of completed banks; the last one is written last."""
 _FACTS = "bank.json"
 
 
@@ -185,15 +190,74 @@ class FeatureBank:
         block = torch.from_numpy(np.ascontiguousarray(self.features[rows][:, at])).float()
         return block.permute(0, 1, 4, 2, 3)
 
-    def batch(self, rows: NDArray[np.intp], offsets: tuple[int, ...]) -> ClipBatch:
-        """Clips for training, with joints for their key frame alone."""
-        return ClipBatch(
-            self.frames(rows, offsets),
-            torch.from_numpy(self.joints[rows])[:, None],
-            torch.from_numpy(self.visible[rows])[:, None],
-            0,
-            torch.from_numpy(self.matrix[rows]),
+    def batch(
+        self, rows: NDArray[np.intp], offsets: tuple[int, ...], *, whole_clip: bool = False
+    ) -> ClipBatch:
+        """Clips for training, with joints for their key frame alone.
+
+        Args:
+            rows: Clips.
+            offsets: Frames relative to the key frame.
+            whole_clip: With joints for all frames, and with pictures.
+
+        Raises:
+            ShapeError: the bank does not reach that far.
+            UsageError: the whole clip is wanted of a bank that was not completed.
+        """
+        frames, matrix = self.frames(rows, offsets), torch.from_numpy(self.matrix[rows])
+        if not whole_clip:
+            joints = torch.from_numpy(self.joints[rows])[:, None]
+            return ClipBatch(
+                frames, joints, torch.from_numpy(self.visible[rows])[:, None], 0, matrix
+            )
+        if not self.is_complete:
+            raise UsageError(
+                f"{self.folder} keeps the joints of the key frames alone, and this model is "
+                f"trained on whole clips. Call complete(batches) with the batches that the bank "
+                f"was built from; its features stay as they are."
+            )
+        at = [self.key + o for o in offsets]
+        joints, visible, pictures = (
+            torch.from_numpy(np.ascontiguousarray(self._map(name)[rows][:, at])) for name in _WHOLE
         )
+        return ClipBatch(frames, joints, visible, offsets.index(0), matrix, pictures.float())
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether joints and small pictures of all frames are kept too."""
+        return (self.folder / f"{_WHOLE[-1]}.npy").is_file()
+
+    def complete(self, batches: Iterable[ClipBatch]) -> None:
+        """Keep joints and small pictures of all frames as well, unless they are there.
+
+        Args:
+            batches: Those that the bank was built from, in the same order.
+
+        Raises:
+            FormatError: they are other ones, or the disk refused.
+        """
+        if self.is_complete:
+            return
+        found: dict[str, list[NDArray[Any]]] = {name: [] for name in _WHOLE}
+        height, width = self.features.shape[2:4]
+        done = 0
+        for batch in batches:
+            joints, rows = batch.joints.numpy(), slice(done, done + len(batch.joints))
+            if not np.array_equal(joints[:, batch.key], self.joints[rows], equal_nan=True):
+                raise FormatError(
+                    f"Clips {rows.start} to {rows.stop - 1} are not those that {self.folder} was "
+                    f"built from. Use the same data, augmentation and seed, or build a new bank."
+                )
+            pictures = small_pictures(batch.frames, (height, width)).half().numpy()
+            for name, part in zip(_WHOLE, (joints, batch.visible.numpy(), pictures), strict=True):
+                found[name].append(part)
+            done = rows.stop
+        if done != len(self):
+            raise FormatError(f"{self.folder} keeps {len(self)} clips, and {done} came.")
+        for name, parts in found.items():
+            target = self.folder / f"{name}.npy"
+            with replacing(target, FormatError) as temporary, temporary.open("wb") as file:
+                np.save(file, np.concatenate(parts))
 
     def _map(self, name: str) -> Any:
         try:

@@ -291,6 +291,8 @@ def _restore(
     module.model.load_state_dict(state["model"])
     if module.ema is not None:
         module.ema.load_state_dict(state["ema"])
+    if module.turns is not None:
+        module.turns.load(state["adversary"])
     module.step = state["step"]
     module.meters = state["meters"]
     return Progress(state["best"], state["best_step"], state["last"]), state["optimiser"]

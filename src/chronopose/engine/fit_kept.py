@@ -8,9 +8,10 @@ where it was.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -29,8 +30,11 @@ from chronopose.engine.module import (
     update_average,
 )
 from chronopose.engine.settings import Phase, TrainSettings
+from chronopose.engine.turns import Turns
 from chronopose.errors import ChronoposeError, UsageError
 from chronopose.models._base import PoseModel
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +114,9 @@ def fit_kept(
     optimiser = _optimiser(model, plan)
     average = copy.deepcopy(model).requires_grad_(False).eval()
     file = Path(run_dir) / "kept.ckpt"
-    first, curve = _resume(file, identity, model, average, optimiser)
+    network = _with_seed(model.phases, settings.seed)
+    turns = None if network is None else Turns(network)
+    first, curve = _resume(file, identity, model, average, optimiser, turns)
     criterion = criterion_for(model, codec)
     meters: dict[str, list[float]] = {}
     tenth = max(1, settings.steps // 10)
@@ -121,9 +127,14 @@ def fit_kept(
             group["lr"] = plan.lr_at(step)
         start = step * settings.batch_size
         places = [place_at(settings.seed, start + i, len(bank)) for i in range(settings.batch_size)]
-        batch = bank.batch(np.array([p.index for p in places]), needs.offsets)
+        rows = np.array([p.index for p in places])
+        batch = bank.batch(rows, needs.offsets, whole_clip=model.whole_clip)
         frames = hold_still(batch.frames, needs.key) if still else batch.frames
-        terms = criterion(to_float(model(frames)), make_target(codec, batch))
+        target = make_target(codec, batch, whole_clip=model.whole_clip)
+        output = to_float(model(frames))
+        terms = criterion(output, target)
+        if turns is not None:
+            terms |= turns.network.generator_terms(output, target)
         loss = sum_terms(terms, model, plan)
         if not bool(torch.isfinite(loss.detach())):
             raise ChronoposeError(
@@ -134,17 +145,28 @@ def fit_kept(
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
         optimiser.step()
+        met: dict[str, float] = {}
+        if turns is not None:
+            turns.learn(output, target)
+            met = turns.step()
         update_average(average, model, plan.ema_decay_at(step + 1))
-        values = {**{n: float(v.detach()) for n, v in terms.items()}, "loss": float(loss.detach())}
+        values = {n: float(v.detach()) for n, v in (*terms.items(), ("loss", loss))} | met
         for name, value in values.items():
             meters.setdefault(name, []).append(value)
         if (step + 1) % tenth == 0:
             curve.append({"step": step + 1.0, **{n: float(np.mean(v)) for n, v in meters.items()}})
             meters = {}
         if (step + 1) % settings.save_every == 0 and step + 1 < settings.steps:
-            _save(file, identity, model, average, optimiser, step + 1, curve)
+            _save(file, identity, model, average, optimiser, turns, step + 1, curve)
     file.unlink(missing_ok=True)
     return average.eval(), curve
+
+
+def _with_seed(make: Callable[[], Made], seed: int) -> Made:
+    """What ``make`` makes after seeding; the random numbers of the caller stay as they are."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return make()
 
 
 def _optimiser(model: PoseModel, plan: TrainSettings) -> torch.optim.Optimizer:
@@ -159,19 +181,21 @@ def _optimiser(model: PoseModel, plan: TrainSettings) -> torch.optim.Optimizer:
 
 def _save(
     file: Path, identity: dict[str, Any], model: PoseModel, average: PoseModel,
-    optimiser: torch.optim.Optimizer, step: int, curve: list[dict[str, float]],
+    optimiser: torch.optim.Optimizer, turns: Turns | None, step: int,
+    curve: list[dict[str, float]],
 ) -> None:  # fmt: skip
     file.parent.mkdir(parents=True, exist_ok=True)
     write_checkpoint(
         file,
         {"identity": identity, "model": model.state_dict(), "average": average.state_dict(),
-         "optimiser": optimiser.state_dict(), "step": step, "curve": curve},
+         "optimiser": optimiser.state_dict(), "adversary": turns and turns.state(), "step": step,
+         "curve": curve},
     )  # fmt: skip
 
 
 def _resume(
     file: Path, identity: dict[str, Any], model: PoseModel, average: PoseModel,
-    optimiser: torch.optim.Optimizer,
+    optimiser: torch.optim.Optimizer, turns: Turns | None,
 ) -> tuple[int, list[dict[str, float]]]:  # fmt: skip
     if not file.exists():
         return 0, []
@@ -183,4 +207,6 @@ def _resume(
     model.load_state_dict(state["model"])
     average.load_state_dict(state["average"])
     optimiser.load_state_dict(state["optimiser"])
+    if turns is not None:
+        turns.load(state["adversary"])
     return int(state["step"]), list(state["curve"])

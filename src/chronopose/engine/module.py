@@ -9,14 +9,16 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from chronopose.codecs.codec import Codec
 from chronopose.engine.muon import Muon
 from chronopose.engine.settings import Phase, TrainSettings
-from chronopose.errors import ChronoposeError
+from chronopose.engine.turns import Turns
+from chronopose.errors import ChronoposeError, ShapeError, UsageError
 from chronopose.models._base import Criterion, PoseModel
-from chronopose.tensors import ClipBatch, Target
+from chronopose.tensors import ClipBatch, ClipTarget, Target
 
 PATIENCE = 20
 """Steps in a row whose loss may be infinite or NaN (they are skipped) before training stops."""
@@ -31,6 +33,9 @@ class PoseModule(pl.LightningModule):
     Args:
         model: Any model of ``models/``.
         settings: How to train.
+
+    Raises:
+        UsageError: a model with an adversary shall be trained on several devices.
     """
 
     def __init__(self, model: PoseModel, settings: TrainSettings) -> None:
@@ -42,6 +47,14 @@ class PoseModule(pl.LightningModule):
         self.ema: PoseModel | None = None
         if settings.ema_decay > 0:
             self.ema = copy.deepcopy(model).requires_grad_(False).eval()
+        self.adversary = model.phases()
+        self.turns = None if self.adversary is None else Turns(self.adversary)
+        """The adversary's side of the training, if the model has one."""
+        if self.turns is not None and settings.devices > 1:
+            raise UsageError(
+                f"{type(model).__name__} has an adversary, whose gradients are not shared between "
+                f"devices; got devices={settings.devices}. Train on one, or switch it off."
+            )
         self.meters: dict[str, list[float]] = {}
         """Term -> [sum, count] since the last row of the log."""
         self.terms: dict[str, float] = {}
@@ -61,6 +74,8 @@ class PoseModule(pl.LightningModule):
         rate, decay = self.settings.lr_at(0), self.settings.weight_decay
         if self.settings.optimiser == "muon":
             return Muon(self.model.named_parameters(), lr=rate, weight_decay=decay)
+        if self.settings.optimiser == "rmsprop":
+            return torch.optim.RMSprop(decay_groups(self.model, decay), lr=rate)
         kind = torch.optim.AdamW if self.settings.optimiser == "adamw" else torch.optim.Adam
         return kind(decay_groups(self.model, decay), lr=rate, fused=True)
 
@@ -86,14 +101,19 @@ class PoseModule(pl.LightningModule):
             ChronoposeError: too many such steps in a row.
         """
         assert self._criterion is not None
-        target = make_target(self._codec, batch)
+        target = make_target(self._codec, batch, whole_clip=self.model.whole_clip)
         output = self.model(batch.frames)
         with torch.autocast(self.device.type, enabled=False):
-            terms = self._criterion(to_float(output), target)
+            output = to_float(output)
+            terms = self._criterion(output, target)
+            if self.turns is not None:
+                terms |= self.turns.network.generator_terms(output, target)
             total = sum_terms(terms, self.model, self.settings)
-        if not bool(torch.isfinite(total.detach())):
-            self._give_up(terms)
-            return None
+            if not bool(torch.isfinite(total.detach())):
+                self._give_up(terms)
+                return None
+            if self.turns is not None:
+                self.turns.learn(output, target, 1 / self.settings.accumulate)
         self._bad = 0
         self.terms = {n: float(v.detach()) for n, v in (*terms.items(), ("loss", total))}
         for name, value in self.terms.items():
@@ -113,9 +133,12 @@ class PoseModule(pl.LightningModule):
         optimizer: Any,
         optimizer_closure: Callable[[], Any] | None = None,
     ) -> None:
-        """One step of the optimiser, then of the averaged copy."""
+        """One step of the optimiser, then of the adversary's and of the averaged copy."""
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         self.step += 1
+        if self.turns is not None:
+            for name, value in self.turns.step().items():
+                self.note(name, value)
         if self.ema is not None:
             update_average(self.ema, self.model, self.settings.ema_decay_at(self.step))
 
@@ -170,12 +193,50 @@ def criterion_for(model: PoseModel, codec: Codec) -> Criterion:
         model.codec = own
 
 
-def make_target(codec: Codec, batch: ClipBatch) -> Target:
-    """Target of the key frame; joints outside the crop are not trained on."""
-    joints, visible = batch.joints[:, batch.key], batch.visible[:, batch.key]
+def make_target(codec: Codec, batch: ClipBatch, *, whole_clip: bool = False) -> Target:
+    """Target of the key frame; joints outside the crop are not trained on.
+
+    Args:
+        codec: Of the network.
+        batch: Labelled clips.
+        whole_clip: Also make ``clip``, the targets of all frames.
+
+    Raises:
+        ShapeError: of kept features, no pictures were kept.
+    """
+    joints, visible = batch.joints, batch.visible
     edge = torch.tensor(codec.crop_size, device=joints.device) - 0.5
-    inside = ((joints > -0.5) & (joints < edge)).all(-1)
-    return codec.encode(joints, visible & inside)
+    visible = visible & ((joints > -0.5) & (joints < edge)).all(-1)
+    if not whole_clip:
+        return codec.encode(joints[:, batch.key], visible[:, batch.key])
+    every = codec.encode(joints.flatten(0, 1), visible.flatten(0, 1))
+    if every.heatmaps is None:
+        raise ShapeError("Targets of whole clips are heatmaps; this codec makes none.")
+    shape = joints.shape[:2]
+    maps, weight = every.heatmaps.unflatten(0, shape), every.weight.unflatten(0, shape)
+    pictures = batch.pictures
+    if pictures is None:
+        pictures = small_pictures(batch.frames, (maps.shape[-2], maps.shape[-1]))
+    key = batch.key
+    return Target(
+        joints[:, key], weight[:, key], maps[:, key], clip=ClipTarget(maps, weight, pictures)
+    )
+
+
+def small_pictures(frames: Tensor, size: tuple[int, int]) -> Tensor:
+    """``(B, T, 3, H, W)`` frames at another size ``(h, w)``, by means over areas.
+
+    Raises:
+        ShapeError: the frames are no pictures but kept features.
+    """
+    if frames.shape[2] != 3:
+        raise ShapeError(
+            f"Pictures have 3 channels; these frames have {frames.shape[2]}: they are kept "
+            f"features. Keep the pictures as well, with FeatureBank.complete."
+        )
+    return F.interpolate(frames.flatten(0, 1), size=size, mode="area").unflatten(
+        0, frames.shape[:2]
+    )
 
 
 def sum_terms(terms: dict[str, Tensor], model: PoseModel, settings: TrainSettings) -> Tensor:

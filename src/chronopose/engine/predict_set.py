@@ -17,6 +17,7 @@ from chronopose.core.skeleton import Skeleton
 from chronopose.core.tracks import FramePoses
 from chronopose.data.datasets._base import LabelledSet
 from chronopose.data.labelled import LEAST_SCORE, LabelledClips
+from chronopose.data.neighbours import NeighbourRule
 from chronopose.data.pictures import picture_size
 from chronopose.engine.evaluate import predict_samples
 from chronopose.models._base import PoseModel
@@ -112,10 +113,12 @@ def predict_set(
     Raises:
         FormatError: labels, boxes or pictures are missing or damaged.
     """
-    labels = data.sequences()
+    labels, offsets = data.sequences(), model.needs.offsets
+    centred = offsets[0] == -offsets[-1]
     clips = data.clips(
-        frames=len(model.needs.offsets), skeleton=model.codec.skeleton, boxes=boxes,
-        least_score=least_score,
+        frames=len(offsets) if centred else None,
+        neighbours=None if centred else NeighbourRule(name="as the model reads", offsets=offsets),
+        skeleton=model.codec.skeleton, boxes=boxes, least_score=least_score,
     )  # fmt: skip
     assert isinstance(clips, LabelledClips)
     found: dict[_Where, _Found] = {}

@@ -46,8 +46,8 @@ class TrainSettings:
 
     Args:
         phases: What the steps look like, in order.
-        optimiser: ``adamw``, ``adam``, or ``muon`` (kernels inside the network by Muon, the
-            rest by AdamW).
+        optimiser: ``adamw``, ``adam``, ``rmsprop``, or ``muon`` (kernels inside the network by
+            Muon, the rest by AdamW).
         weight_decay: On matrices and kernels only, never on biases and norms.
         warmup_steps: The rate rises from zero over this many steps at the start.
         clip_norm: Largest norm of the gradient; 0 does not clip.
@@ -74,7 +74,7 @@ class TrainSettings:
     """
 
     phases: tuple[Phase, ...]
-    optimiser: Literal["adamw", "adam", "muon"] = "adamw"
+    optimiser: Literal["adamw", "adam", "rmsprop", "muon"] = "adamw"
     weight_decay: float = 0.05
     warmup_steps: int = 300
     clip_norm: float = 5.0

@@ -5,7 +5,7 @@ stage only) and ``forward_stages`` (the stages asked for). What a caller does no
 computed, unless the network needs it anyway.
 
 ``hrnet_w32`` ``hrnet_w48``  the pose HRNet; state-dict keys of the official release.
-``resnet50/101/152``         ResNet and three transposed convolutions (SimpleBaseline).
+``resnet18`` to ``152``      ResNet and three transposed convolutions (SimpleBaseline).
 ``lite``                     a narrow ResNet-18 with a 64-channel top-down pyramid, for CPUs.
 """
 
@@ -231,7 +231,7 @@ def _enlarge(x: Tensor, factor: int) -> Tensor:
 
 
 HRNETS = ("hrnet_w32", "hrnet_w48")
-RESNETS = ("resnet50", "resnet101", "resnet152")
+RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
 BACKBONES = (*HRNETS, *RESNETS, "lite")
 """Names that :func:`build_backbone` knows."""
 

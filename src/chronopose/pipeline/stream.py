@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -26,6 +27,7 @@ from chronopose.pipeline.associate import TrackedBox, Tracker
 from chronopose.pipeline.crops import cut
 from chronopose.pipeline.detect import Detector, FunctionDetector
 from chronopose.pipeline.encode import Counts, Encoder, FrameFeatures, empty_poses
+from chronopose.pipeline.recurrent import RecurrentRunner, Restart, Visit
 from chronopose.pipeline.window import (
     FrameRing,
     HeldWindow,
@@ -69,9 +71,11 @@ class PosePipeline:
         half: bfloat16 on the CPU, float16 on a GPU.
         lock: All settings of the windows; replaces ``window_policy``. Windows of a single-frame
             model are never held.
+        recurrent: Run a model that carries a state (dkd) frame by frame instead of fusing a window
+            of frames for every pose, and start tracks anew by these rules. Without a flip test.
 
     Raises:
-        UsageError: the batch size is below 1 or the policy unknown.
+        UsageError: the batch size is below 1, the policy unknown, or the model not recurrent.
     """
 
     def __init__(
@@ -86,9 +90,12 @@ class PosePipeline:
         window_policy: WindowPolicy = "reencode",
         half: bool = False,
         lock: LockSettings | None = None,
+        recurrent: Restart | None = None,
     ) -> None:
         if batch_size < 1:
             raise UsageError(f"batch must be at least 1; got {batch_size}.")
+        if recurrent is not None and flip_test:
+            raise UsageError("A recurrent run has no flip test; leave out one of the two.")
         self.lock = lock or LockSettings(policy=window_policy)
         self.detector = detector if isinstance(detector, Detector) else FunctionDetector(detector)
         self.tracker = tracker or Tracker(self.detector.tracking())
@@ -96,6 +103,15 @@ class PosePipeline:
             model, device=device, batch_size=batch_size, flip_test=flip_test, half=half
         )
         self.batch_size = batch_size
+        self._recurrent, self._half = recurrent, half
+
+    def recurrent_runner(self) -> RecurrentRunner | None:
+        """A fresh runner for one video, if the pipeline is recurrent."""
+        if self._recurrent is None:
+            return None
+        return RecurrentRunner(
+            self.encoder.model, device=self.encoder.device, restart=self._recurrent, half=self._half
+        )
 
     @property
     def counts(self) -> Counts:
@@ -152,6 +168,7 @@ class _Run:
         self._detector = pipeline.detector
         self._batch = pipeline.batch_size
         self._needs = pipeline.encoder.model.needs
+        self._runner = pipeline.recurrent_runner()
         # A single-frame model has nothing to reuse: a held window would only cost accuracy.
         alone = len(self._needs.offsets) == 1
         lock = replace(pipeline.lock, policy="key") if alone else pipeline.lock
@@ -222,6 +239,8 @@ class _Run:
         """Poses ``(N, K, 2)`` in image pixels, one a job."""
         if not jobs:
             return empty_poses(self._encoder.model)
+        if self._runner is not None:
+            return self._stepped(jobs, self._runner)
         known: dict[_Cell, FrameFeatures] = {}
         fresh: dict[_Cell, HeldWindow] = {}
         bent: dict[_Cell, tuple[_Cell, HeldWindow, HeldWindow]] = {}
@@ -250,6 +269,19 @@ class _Run:
         )
         return _to_image(poses, [job.held for job in jobs])
 
+    def _stepped(self, jobs: list[_Job], runner: RecurrentRunner) -> Poses:
+        """The same by a model that carries states, key frame by key frame."""
+        found = []
+        for _, group in groupby(jobs, key=lambda job: job.key):
+            frame = list(group)
+            crops = [cut(self.ring.pixels(job.key), job.held.window) for job in frame]
+            visits = [Visit(job.track.uid, job.held.serial) for job in frame]
+            found.append(_to_image(runner.answer(visits, crops), [job.held for job in frame]))
+        return Poses(
+            np.concatenate([p.xy for p in found]), np.concatenate([p.score for p in found]),
+            found[0].skeleton,
+        )  # fmt: skip
+
     def _name(self, frame: Frame, tracks: list[TrackedBox], poses: Poses) -> FramePoses:
         """Give ids, drop who is not shown, tell the detector."""
         ids = self._tracker.identify(frame.time_s, tracks, poses)
@@ -273,6 +305,8 @@ class _Run:
         self.ring.drop_before(min(oldest, self.ring.last))
         alive = self._tracker.alive
         self._lock.keep_only(alive)
+        if self._runner is not None:
+            self._runner.keep_only(alive)
         self._kept = {
             name: kept
             for name, kept in self._kept.items()

@@ -157,10 +157,10 @@ def die_at(step: int, monkeypatch: pytest.MonkeyPatch, bank: FeatureBank, run: P
     """Train until a step, then be interrupted."""
     whole, seen = FeatureBank.batch, iter(range(100))
 
-    def batch(self: FeatureBank, *args: Any) -> ClipBatch:
+    def batch(self: FeatureBank, *args: Any, **more: Any) -> ClipBatch:
         if next(seen) == step:
             raise KeyboardInterrupt
-        return whole(self, *args)
+        return whole(self, *args, **more)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(FeatureBank, "batch", batch)
