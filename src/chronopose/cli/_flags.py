@@ -25,3 +25,19 @@ def add_model_flags(parser: Any, default: str | None = None) -> None:
         help="use this file instead of the shipped weights",
     )
     add("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, cuda:N")
+
+
+def parse_size(text: str, flag: str) -> tuple[int, int]:
+    """``192x256`` -> (192, 256), width before height.
+
+    Raises:
+        UsageError: it is written in another way; the message names ``flag``.
+    """
+    import re
+
+    from chronopose.errors import UsageError
+
+    found = re.fullmatch(r"(\d+)x(\d+)", text.strip())
+    if found is None:
+        raise UsageError(f"{flag} is WIDTHxHEIGHT in pixels, as in 192x256; got {text!r}.")
+    return int(found.group(1)), int(found.group(2))

@@ -54,6 +54,7 @@ def run(options: Any) -> int:
     from pathlib import Path
 
     from chronopose import zoo
+    from chronopose.cli._flags import parse_size
     from chronopose.errors import UsageError, WeightsError
     from chronopose.zoo.convert import recognise, sources
     from chronopose.zoo.states import read_state
@@ -72,7 +73,7 @@ def run(options: Any) -> int:
         source = found.source
     settings: dict[str, Any] = {}
     if options.crop_size is not None:
-        settings["crop_size"] = _size(options.crop_size)
+        settings["crop_size"] = parse_size(options.crop_size, "--crop-size")
     if options.skeleton is not None:
         settings["skeleton"] = options.skeleton
     model = zoo.load_foreign(source, options.file, **settings)
@@ -95,17 +96,6 @@ def run(options: Any) -> int:
     if not options.terms:
         print("  terms of use unknown: ask its authors, and say them with --terms")
     return 0
-
-
-def _size(text: str) -> tuple[int, int]:
-    import re
-
-    from chronopose.errors import UsageError
-
-    found = re.fullmatch(r"(\d+)x(\d+)", text)
-    if found is None:
-        raise UsageError(f"--crop-size is WxH, as in 192x256; got {text!r}.")
-    return int(found.group(1)), int(found.group(2))
 
 
 def _make_folder(out: Any) -> None:
