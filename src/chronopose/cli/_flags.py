@@ -37,7 +37,7 @@ def parse_size(text: str, flag: str) -> tuple[int, int]:
 
     from chronopose.errors import UsageError
 
-    found = re.fullmatch(r"(\d+)x(\d+)", text.strip())
+    found = re.fullmatch(r"(\d+)[xX×](\d+)", text.strip())
     if found is None:
-        raise UsageError(f"{flag} is WIDTHxHEIGHT in pixels, as in 192x256; got {text!r}.")
+        raise UsageError(f"{flag} is WIDTHxHEIGHT in pixels, e.g. 192x256; got {text!r}.")
     return int(found.group(1)), int(found.group(2))

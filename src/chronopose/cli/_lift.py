@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from chronopose import zoo
 from chronopose._api import PredictSettings, load, pick_device
+from chronopose.cli._flags import parse_size
 from chronopose.cli._predict import warn
 from chronopose.core.skeletons import get_skeleton
 from chronopose.core.tracks import FramePoses, VideoPoses
@@ -65,8 +65,8 @@ class Request:
         settings = LiftSettings(
             space=SPACES[options.space], rate_hz=options.rate, max_gap_s=options.gap,  # type: ignore[arg-type]
             min_score=options.min_score, flip_test=not options.no_flip, chunk=options.chunk,
-            size=_size(options.size), focal_px=options.focal, fov_deg=options.fov,
-            depth_noise=options.depth_noise,
+            size=options.size and parse_size(options.size, "--size"),
+            focal_px=options.focal, fov_deg=options.fov, depth_noise=options.depth_noise,
         )  # fmt: skip
         request = cls(
             input=options.input, out=tuple(options.out), overlay=options.overlay,
@@ -251,15 +251,6 @@ def _bar(name: str, total: int | None, quiet: bool) -> Any:
     from tqdm import tqdm
 
     return tqdm(total=total, unit="frame", disable=quiet, desc=name)
-
-
-def _size(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    found = re.fullmatch(r"(\d+)[xX×](\d+)", text.strip())
-    if found is None:
-        raise UsageError(f"--size is WIDTHxHEIGHT, e.g. 1920x1080; got {text!r}.")
-    return int(found[1]), int(found[2])
 
 
 def _make_folder(folder: Path) -> None:

@@ -1,0 +1,185 @@
+"""CssRecipe: how a representation is learnt without labels, and carrying it out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from chronopose.data.moments import Footage
+from chronopose.engine.fit import Resume
+from chronopose.engine.fit_css import CssFit, CssSettings, fit_css
+from chronopose.engine.record import hardware
+from chronopose.errors import FormatError, UsageError
+
+if TYPE_CHECKING:
+    from chronopose.models.css import CSS
+    from chronopose.recipes._recipe import Places
+
+WEIGHTS = "weights.safetensors"
+TRACKS = (".parquet", ".csv", ".json")
+"""Suffixes of the tracks that lie beside a video."""
+FLAG = {
+    "clips": " --synthetic DIR", "videos": " --data DIR", "motion": " --data DIR", "procedural": ""
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class CssRecipe:
+    """One training without labels.
+
+    Args:
+        name: As the registry knows it.
+        model: Model name, ``css:PRESET``.
+        settings: How to train.
+        source: ``clips``: people of the set at ``--synthetic``; ``videos``: people of the videos at
+            ``--data``, each with its tracks beside it; ``motion``: the motion files at ``--data``
+            before virtual cameras; ``procedural``: the same with motion made by code.
+        overrides: Fields of the model's Config that differ from the preset.
+        people: Bodies that perform the motion.
+        videos: Videos of each body.
+        trained_on: What the weights card says they were trained on.
+        terms: Terms under which the weights may be used.
+    """
+
+    name: str
+    model: str
+    settings: CssSettings
+    source: Literal["clips", "videos", "motion", "procedural"]
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    people: int = 60
+    videos: int = 6
+    trained_on: str = ""
+    terms: str = ""
+
+    def carry_out(
+        self, run_dir: Path | str, *, places: Places, init: Path | str | None = None,
+        resume: Resume = "auto", device: str = "auto", quiet: bool = False,
+    ) -> CssFit:  # fmt: skip
+        """Train, and save the weights with their card; see :func:`run_css`."""
+        return run_css(
+            self, run_dir, places=places, init=init, resume=resume, device=device, quiet=quiet
+        )
+
+
+def run_css(
+    recipe: CssRecipe,
+    run_dir: Path | str,
+    *,
+    places: Places,
+    init: Path | str | None = None,
+    resume: Resume = "auto",
+    device: str = "auto",
+    quiet: bool = False,
+) -> CssFit:
+    """Train the representation of a recipe, and save its weights with a card.
+
+    Args:
+        recipe: What to train.
+        run_dir: Folder of the run; ends with ``weights.safetensors`` and its card in it.
+        places: Folders of clips, videos or motion.
+        init: Weights to start from; None: random ones.
+        resume: As for :func:`~chronopose.engine.fit_css.fit_css`.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        quiet: No progress bar.
+
+    Raises:
+        UsageError: a folder was not given, or nothing in it lasts long enough.
+        FormatError: a folder does not hold what it should.
+        WeightsError: the weights to start from do not fit.
+    """
+    import torch
+
+    from chronopose import zoo
+    from chronopose.models._find import build_representation
+
+    torch.manual_seed(recipe.settings.seed)
+    model: CSS = build_representation(recipe.model, None, **recipe.overrides)  # type: ignore[assignment]
+    if init is not None:
+        model.load_state_dict(zoo.load_representation(recipe.model, weights=init).state_dict())
+    result = fit_css(
+        model, footage_of(recipe, model, places), recipe.settings, run_dir, resume,
+        device=device, name=recipe.name, quiet=quiet,
+    )  # fmt: skip
+    machine = hardware()
+    zoo.save(
+        result.model,
+        result.run_dir / WEIGHTS,
+        {
+            "name": recipe.model,
+            "training_data": recipe.trained_on,
+            "terms": recipe.terms,
+            "command": f"chronopose train {recipe.name}{FLAG[recipe.source]}",
+            "hardware": f"{machine['cores']} CPU cores ({machine['processor']})"
+            + "".join(f", {gpu}" for gpu in machine["gpus"]),
+            "seeds": (recipe.settings.seed,),
+            "notes": f"{result.steps} steps without labels; averaged weights of the last step.",
+        },
+    )
+    return result
+
+
+def footage_of(recipe: CssRecipe, model: CSS, places: Places) -> list[Footage]:
+    """What a recipe learns from.
+
+    Raises:
+        UsageError: a folder was not given.
+        FormatError: a folder does not hold what it should.
+    """
+    from chronopose.engine.known_people import (
+        clip_people,
+        pose_people,
+        procedural_motions,
+        recorded_motions,
+    )
+
+    if recipe.source == "clips":
+        if places.synthetic is None:
+            raise UsageError(
+                f"{recipe.name} needs clips of people: make some with 'chronopose synth' and give "
+                f"the folder with --synthetic."
+            )
+        return clip_people(places.synthetic, "train", model.config.crop_size).footage
+    if recipe.source == "procedural":
+        motions = procedural_motions(120)
+    elif places.data is None:
+        kind = "videos with their tracks" if recipe.source == "videos" else "motion files"
+        raise UsageError(f"{recipe.name} needs a folder of {kind}: give it with --data.")
+    elif recipe.source == "videos":
+        return videos_beside_tracks(places.data, model)
+    else:
+        motions = recorded_motions(places.data)
+    return pose_people(
+        motions, people=recipe.people, videos=recipe.videos, seed=recipe.settings.seed
+    ).footage
+
+
+def videos_beside_tracks(folder: Path, model: CSS) -> list[Footage]:
+    """People of all videos of a folder that have a file of tracks of the same name beside them.
+
+    Args:
+        folder: With ``X.mp4`` and, by ``chronopose predict X.mp4 -o X.parquet``, ``X.parquet``.
+        model: Says the size of the crops and the joints.
+
+    Raises:
+        FormatError: no video has tracks, or the tracks are damaged.
+    """
+    from chronopose.core.skeletons import get_skeleton
+    from chronopose.data.footage import tracked_footage
+    from chronopose.io.poses import read_poses
+    from chronopose.io.sources import VIDEO_SUFFIXES
+
+    videos = [f for f in sorted(Path(folder).iterdir()) if f.suffix.lower() in VIDEO_SUFFIXES]
+    found: list[Footage] = []
+    for video in videos:
+        tracks = next((t for s in TRACKS if (t := video.with_suffix(s)).is_file()), None)
+        if tracks is not None:
+            poses = read_poses(tracks).to_skeleton(get_skeleton(model.config.skeleton))
+            found += tracked_footage(video, poses, model.config.crop_size, every_s=0.039)
+    if not found:
+        raise FormatError(
+            f"None of {len(videos)} videos in {folder} has people tracked for a second beside it. "
+            f"Track them first: chronopose predict X.mp4 -o X.parquet."
+        )
+    return found
