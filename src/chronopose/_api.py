@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "simple_baseline:lite"
 """The model of every command that is not given one."""
-DEFAULT_LIFTER = "dgnet:lite"
+DEFAULT_LIFTER = "temporal_cnn:lite"
 """The model that lifts poses into space unless another one is named."""
 
 

@@ -25,6 +25,10 @@ CLAIMS = (
     ("tdmi", "tdmi, no RDM", "the split into useful motion and noise"),
     ("tdmi", "tdmi, no MI", "the information terms"),
     ("tdmi-st", "tdmi", "the feature of the whole sequence"),
+    ("flowing", "flowing, no flow", "neighbours' heatmaps brought along the flow"),
+    ("flowing", "flowing, sum", "learnt weights of frames against a plain sum"),
+    ("dkd", "dkd, per frame", "kernels distilled from the frame before"),
+    ("dkd", "dkd, no adversary", "the critic of changes"),
 )
 """Pairs of rows that the paper's claims are about."""
 

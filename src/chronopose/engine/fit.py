@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
@@ -28,13 +28,13 @@ from chronopose.engine.collapse import CollapseGuard
 from chronopose.engine.evaluate import evaluate
 from chronopose.engine.module import PoseModule, phase_codec
 from chronopose.engine.picture import draw_batch, draw_run
+from chronopose.engine.plain_run import Resume
 from chronopose.engine.record import plain, write_record
 from chronopose.engine.settings import TrainSettings
 from chronopose.errors import SkeletonMismatch, UsageError
 from chronopose.models._base import PoseModel
 from chronopose.tensors import ClipBatch
 
-Resume = bool | Literal["auto"]
 MAY_CHANGE = {
     "val_every", "save_every", "log_every", "val_batch_size", "workers", "limit_batches",
     "flip_test",

@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,16 +20,25 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from chronopose.data.moments import Footage, MomentBatches, MomentRule
-from chronopose.engine.checkpoint import read_checkpoint, write_checkpoint
+from chronopose.engine.checkpoint import write_checkpoint
 from chronopose.engine.module import update_average
+from chronopose.engine.plain_run import (
+    LAST,
+    Resume,
+    device_of,
+    open_run,
+    refuse_changes,
+    refuse_infinite,
+)
 from chronopose.engine.record import RunLog, plain, write_record
-from chronopose.errors import ChronoposeError, UsageError
+from chronopose.errors import UsageError
 from chronopose.models.css import CSS
 from chronopose.tensors.representation import Moments
 
-LAST = "last.ckpt"
 IN_TIME = ("contrast", "transition")
 """Terms that wait until the network rebuilds what it sees."""
+FREE = {"save_every", "log_every", "limit_batches"}
+"""Settings that do not change what is learnt."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +130,7 @@ def fit_css(
     videos: Sequence[Footage],
     settings: CssSettings,
     run_dir: Path | str,
-    resume: bool | Literal["auto"] = False,
+    resume: Resume = False,
     *,
     device: str = "auto",
     name: str = "",
@@ -147,25 +156,19 @@ def fit_css(
         WeightsError: the checkpoint is damaged.
         ChronoposeError: the loss did not stay finite.
     """
-    folder = Path(run_dir)
-    there = (folder / LAST).exists()
-    if (there and resume is False) or (resume is True and not there):
-        raise UsageError(
-            f"{folder} {'already holds a run' if there else 'holds no run'}. Use resume="
-            f"{'True to go on' if there else 'False to start'}, or choose another folder."
-        )
     batches = MomentBatches(
         videos, rule_of(model, settings), model.codec, batch_size=settings.batch_size,
         steps=settings.steps, seed=settings.seed, overfit=settings.overfit,
     )  # fmt: skip
-    folder.mkdir(parents=True, exist_ok=True)
-    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    loop = _Loop(model.to(chosen), settings, torch.device(chosen))
+    folder, state = open_run(run_dir, resume)
+    where = device_of(device)
+    loop = _Loop(model.to(where), settings, where)
     identity = {
         "model": type(model).__name__, "config": plain(model.config), "settings": plain(settings),
     }  # fmt: skip
-    if there:
-        loop.restore(read_checkpoint(folder / LAST), identity, folder)
+    if state is not None:
+        refuse_changes(state["identity"], identity, FREE, folder)
+        loop.restore(state)
     facts = {
         "name": name, **identity, "videos": len(batches.videos), "left_out": batches.left_out
     }  # fmt: skip
@@ -186,19 +189,8 @@ class _Loop:
         self.step = 0
         self.terms: dict[str, float] = {}
 
-    def restore(self, state: dict[str, Any], identity: dict[str, Any], folder: Path) -> None:
+    def restore(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        free = {"save_every", "log_every", "limit_batches"}
-        old, new = (
-            {k: v for k, v in {**i["config"], **i["settings"]}.items() if k not in free}
-            for i in (state["identity"], identity)
-        )
-        changed = sorted(k for k in old.keys() | new.keys() if old.get(k) != new.get(k))
-        if changed:
-            raise UsageError(
-                f"The run in {folder} was started with another {', '.join(changed)}. Use the same "
-                f"settings, or start a new run in another folder."
-            )
         self._model.load_state_dict(state["model"])
         self.average.load_state_dict(state["ema"])
         self._optimiser.load_state_dict(state["optimiser"])
@@ -238,11 +230,7 @@ class _Loop:
         for key, value in terms.items():
             if not (alone and key in IN_TIME):
                 total = total + self._weights[key] * value
-        if not bool(torch.isfinite(total.detach())):
-            raise ChronoposeError(
-                f"The loss is no finite number at step {step}. Lower the learning rate; the last "
-                f"checkpoint is good."
-            )
+        refuse_infinite(total, step)
         self._optimiser.zero_grad()
         total.backward()
         nn.utils.clip_grad_norm_(self._model.parameters(), settings.clip_norm)

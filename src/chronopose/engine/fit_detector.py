@@ -21,17 +21,25 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from chronopose.data.mosaic import CrowdPicture
-from chronopose.engine.checkpoint import read_checkpoint, write_checkpoint
+from chronopose.engine.checkpoint import write_checkpoint
 from chronopose.engine.module import update_average
 from chronopose.engine.muon import Muon
+from chronopose.engine.plain_run import (
+    LAST,
+    Resume,
+    device_of,
+    open_run,
+    refuse_changes,
+)
 from chronopose.engine.record import RunLog, plain, write_record
 from chronopose.errors import ChronoposeError, UsageError
 from chronopose.losses.detection import BoxTarget, detection_terms
 from chronopose.models.person_detector import STRIDES, PersonDetector, cell_centres
 from chronopose.tensors.colours import normalise
 
-LAST = "last.ckpt"
 Draw = Callable[[tuple[int, int], np.random.Generator], CrowdPicture]
+FREE = {"save_every", "log_every", "workers", "limit_batches"}
+"""Settings that do not change what is learnt."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +154,7 @@ def fit_detector(
     draw: Draw,
     settings: DetectorSettings,
     run_dir: Path | str,
-    resume: bool | Literal["auto"] = False,
+    resume: Resume = False,
     *,
     device: str = "auto",
     name: str = "",
@@ -171,22 +179,14 @@ def fit_detector(
         WeightsError: the checkpoint is damaged.
         ChronoposeError: the loss did not stay finite.
     """
-    folder = Path(run_dir)
-    there = (folder / LAST).exists()
-    if (there and resume is False) or (resume is True and not there):
-        raise UsageError(
-            f"{folder} {'already holds a run' if there else 'holds no run'}. Use resume="
-            f"{'True to go on' if there else 'False to start'}, or choose another folder."
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    where = torch.device(
-        ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    )
+    folder, state = open_run(run_dir, resume)
+    where = device_of(device)
     model = model.to(where).to(memory_format=torch.channels_last)
     loop = _Loop(model, settings, where)
     identity = {"config": plain(model.config), "settings": plain(settings)}
-    if there:
-        loop.restore(read_checkpoint(folder / LAST), identity, folder)
+    if state is not None:
+        refuse_changes(state["identity"], identity, FREE, folder)
+        loop.restore(state)
     facts = {"name": name, "model": type(model).__name__, **identity}
     write_record(folder, {**facts, "finished": False})
     last = min(settings.steps, settings.limit_batches or settings.steps)
@@ -209,19 +209,8 @@ class _Loop:
         self.step, self.waiting = 0, 0.0
         self.terms: dict[str, float] = {}
 
-    def restore(self, state: dict[str, Any], identity: dict[str, Any], folder: Path) -> None:
+    def restore(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        free = {"save_every", "log_every", "workers", "limit_batches"}
-        old, new = (
-            {k: v for k, v in {**i["config"], **i["settings"]}.items() if k not in free}
-            for i in (state["identity"], identity)
-        )
-        changed = sorted(k for k in old.keys() | new.keys() if old.get(k) != new.get(k))
-        if changed:
-            raise UsageError(
-                f"The run in {folder} was started with another {', '.join(changed)}. Use the same "
-                f"settings, or start a new run in another folder."
-            )
         self._model.load_state_dict(state["model"])
         self.average.load_state_dict(state["ema"])
         self._optimiser.load_state_dict(state["optimiser"])

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,13 +22,19 @@ from tqdm import tqdm
 
 from chronopose.data.scene_augment import SceneAugmentation, SceneBatch, SceneBatches
 from chronopose.data.scenes import SceneSource
-from chronopose.engine.checkpoint import read_checkpoint, write_checkpoint
+from chronopose.engine.checkpoint import write_checkpoint
 from chronopose.engine.module import update_average
+from chronopose.engine.plain_run import (
+    LAST,
+    Resume,
+    device_of,
+    open_run,
+    refuse_changes,
+)
 from chronopose.engine.record import RunLog, plain, write_record
 from chronopose.errors import ChronoposeError, UsageError
 from chronopose.models._scene import SceneModel
 
-LAST = "last.ckpt"
 Validate = Callable[[SceneModel], Mapping[str, float]]
 FREE = ("save_every", "log_every", "val_every", "workers", "limit_batches")
 """Settings that a resumed run may change: they do not change what is learnt."""
@@ -149,7 +155,7 @@ def fit_scene(
     scenes: SceneSource,
     settings: SceneSettings,
     run_dir: Path | str,
-    resume: bool | Literal["auto"] = False,
+    resume: Resume = False,
     *,
     augmentation: SceneAugmentation | None = None,
     validate: Validate | None = None,
@@ -180,24 +186,16 @@ def fit_scene(
         ChronoposeError: the loss did not stay finite.
     """
     _check(model, scenes)
-    folder = Path(run_dir)
-    there = (folder / LAST).exists()
-    if (there and resume is False) or (resume is True and not there):
-        raise UsageError(
-            f"{folder} {'already holds a run' if there else 'holds no run'}. Use resume="
-            f"{'True to go on' if there else 'False to start'}, or choose another folder."
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    where = torch.device(
-        ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    )
+    folder, state = open_run(run_dir, resume)
+    where = device_of(device)
     identity = {
         "config": plain(model.config), "settings": plain(settings),
         "augmentation": plain(augmentation), "data": scenes.fingerprint(),
     }  # fmt: skip
     loop = _Loop(model.to(where), settings, len(scenes), where)
-    if there:
-        loop.restore(read_checkpoint(folder / LAST), identity, folder)
+    if state is not None:
+        refuse_changes(state["identity"], identity, FREE, folder)
+        loop.restore(state)
     facts = {
         "name": name, "model": type(model).__name__, "scenes": len(scenes), **identity,
     }  # fmt: skip
@@ -268,21 +266,8 @@ class _Loop:
         self.terms: dict[str, float] = {}
         self.validation: dict[str, float] = {}
 
-    def restore(self, state: dict[str, Any], identity: dict[str, Any], folder: Path) -> None:
+    def restore(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        old, new = (
-            {
-                **{k: v for k, v in i["settings"].items() if k not in FREE},
-                **{k: i[k] for k in ("config", "augmentation", "data")},
-            }
-            for i in (state["identity"], identity)
-        )
-        changed = sorted(k for k in old.keys() | new.keys() if old.get(k) != new.get(k))
-        if changed:
-            raise UsageError(
-                f"The run in {folder} was started with another {', '.join(changed)}. Use the same "
-                f"settings and data, or start a new run in another folder."
-            )
         self._model.load_state_dict(state["model"])
         if self.best is not self._model:
             self.best.load_state_dict(state["ema"])

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from chronopose.data.moments import Footage
-from chronopose.engine.fit import Resume
 from chronopose.engine.fit_css import CssFit, CssSettings, fit_css
+from chronopose.engine.plain_run import Resume
 from chronopose.engine.record import hardware
 from chronopose.errors import FormatError, UsageError
 

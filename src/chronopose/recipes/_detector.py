@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from chronopose.engine.fit import Resume
 from chronopose.engine.fit_detector import (
     DetectorFit,
     DetectorSettings,
     Draw,
     fit_detector,
 )
+from chronopose.engine.plain_run import Resume
 from chronopose.engine.record import hardware
 from chronopose.errors import FormatError, UsageError
 

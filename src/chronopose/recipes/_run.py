@@ -11,7 +11,8 @@ from typing import Any
 from torch import Tensor
 
 from chronopose.engine.checkpoint import read_checkpoint
-from chronopose.engine.fit import FitResult, Resume, fit
+from chronopose.engine.fit import FitResult, fit
+from chronopose.engine.plain_run import Resume
 from chronopose.engine.record import hardware
 from chronopose.errors import UsageError
 from chronopose.models._base import PoseModel

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from chronopose.data.datasets._find import find_dataset
 from chronopose.data.scene_augment import SceneAugmentation
 from chronopose.data.scenes import LabelledScenes
-from chronopose.engine.fit import Resume
 from chronopose.engine.fit_scene import SceneFit, SceneSettings, fit_scene
+from chronopose.engine.plain_run import Resume
 from chronopose.engine.predict_scenes import headline, score_scenes
 from chronopose.engine.record import hardware
 from chronopose.errors import UsageError, WeightsError

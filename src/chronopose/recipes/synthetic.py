@@ -21,9 +21,9 @@ def simple_baseline_lite_clean() -> Recipe:
 
     Command         chronopose train simple_baseline_lite_clean --synthetic SHARDS --out runs/clean
     Hardware        one CPU core, fp32, about 3 GB of memory
-    Hours           about 2
+    Hours           about 1.5
     Published       none
-    Ours            see the weights card
+    Ours            15.2 on LSPET 8501-9000 after 1,750 steps (docs/log.md); no weights yet
 
     SHARDS come from ``chronopose synth`` and ``chronopose shards --frames 5``.
     """

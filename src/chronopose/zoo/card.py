@@ -159,9 +159,13 @@ class Card:
                 f"| `{_cell(s['command'])}` |"
                 for s in self.scores
             ]
-        if self.joints:
+        loader = _loader(self.model)
+        if loader == "load":
             lines += ["", "```python", "import chronopose", ""]
             lines += [f'chronopose.load("{self.name}")', "```"]
+        elif loader:
+            lines += ["", "```python", "from chronopose import zoo", ""]
+            lines += [f'zoo.{loader}("{self.name}")', "```"]
         else:
             lines += ["", "Used by `chronopose predict --detector builtin`, which is the default."]
         return "\n".join(lines) + "\n"
@@ -262,6 +266,19 @@ def _no_weights(wanted: str, model: str) -> str:
         f"Train some (see 'chronopose train --help') and give the file with --weights, or use "
         f"'{model}@{RANDOM}' for a network that has learnt nothing."
     )
+
+
+def _loader(model: str) -> str:
+    """Name of the function that loads a model file's weights; empty for the detector's."""
+    from chronopose.models._find import NO_POSE, kind_of
+
+    if model in NO_POSE:
+        return ""
+    kinds = {
+        "SceneModel": "load_scene", "LiftModel": "load_lifter", "FaceModel": "load_face_model",
+        "RepresentationModel": "load_representation",
+    }  # fmt: skip
+    return kinds.get(kind_of(model).base, "load")
 
 
 def _short(value: Any) -> str:
