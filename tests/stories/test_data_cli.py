@@ -11,6 +11,7 @@ from PIL import Image
 
 from chronopose.cli.main import main
 from chronopose.data.datasets._find import list_datasets
+from chronopose.data.expressions._find import list_faces
 
 VIDEO = "000342_mpii_test"
 
@@ -87,12 +88,14 @@ def test_the_list_names_every_set_with_its_terms(capsys: pytest.CaptureFixture[s
     told = capsys.readouterr().out
     for name, found in list_datasets().items():
         assert name in told and found.TERMS in told
+    for name, pictured in list_faces().items():
+        assert name in told and pictured.OWNER in told
 
 
 def test_the_list_can_be_read_by_a_machine(capsys: pytest.CaptureFixture[str]):
     assert main(["data", "list", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
-    assert [s["name"] for s in listed] == list(list_datasets())
+    assert [s["name"] for s in listed] == [*list_datasets(), *list_faces()]
 
 
 @pytest.mark.parametrize(

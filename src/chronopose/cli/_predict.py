@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from chronopose.errors import UsageError, VideoDamaged
 
 if TYPE_CHECKING:
     from chronopose._api import Predictor, PredictSettings
+    from chronopose.cli._faces import FaceOutput, FaceRequest
     from chronopose.core.tracks import FramePoses
     from chronopose.core.video import VideoInfo
     from chronopose.io.video import Frame, VideoReader
@@ -25,21 +26,28 @@ class Outputs:
     poses: dict[str, Path] = field(default_factory=dict)
     """Format name -> file."""
     video: Path | None = None
+    faces: Path | None = None
+    """Table of expressions."""
 
     @property
     def files(self) -> list[Path]:
         """All of them."""
-        return [*self.poses.values(), *([self.video] if self.video else [])]
+        return [*self.poses.values(), *(f for f in (self.video, self.faces) if f)]
 
 
 def plan_outputs(
-    sources: list[str], out: str, formats: list[str], save_video: bool, overwrite: bool
+    sources: list[str],
+    out: str,
+    formats: list[str],
+    save_video: bool,
+    overwrite: bool,
+    faces: bool = False,
 ) -> list[Outputs]:
     """Decide every output name before anything is read.
 
     A name with a known suffix is that one file (.mp4: the overlay alone), in the one format asked
     for if that may have the suffix; any other name is a folder that receives ``STEM.parquet``,
-    ``STEM_overlay.mp4`` and so on.
+    ``STEM_overlay.mp4`` and so on. Expressions stand beside them in ``STEM_expressions.parquet``.
 
     Raises:
         UsageError: a file exists already, two sources would write the same file, or the format is
@@ -67,6 +75,8 @@ def plan_outputs(
                     video=target / f"{stem}_overlay.mp4" if save_video else None,
                 )
             )
+    if faces:
+        plans = [_with_faces(plan) for plan in plans]
     files = [f for plan in plans for f in plan.files]
     twice = sorted({str(f) for f in files if files.count(f) > 1})
     if twice:
@@ -78,6 +88,16 @@ def plan_outputs(
     if there and not overwrite:
         raise UsageError(f"{there[0]} exists already. Use --overwrite, or another --out.")
     return plans
+
+
+def _with_faces(plan: Outputs) -> Outputs:
+    from chronopose.cli._faces import ENDING
+    from chronopose.io.poses import FORMATS
+
+    first = plan.files[0]
+    suffixes = [FORMATS[f].suffix for f in plan.poses if first.name.endswith(FORMATS[f].suffix)]
+    stem = first.name.removesuffix(suffixes[0]) if suffixes else first.stem
+    return replace(plan, faces=first.with_name(stem + ENDING))
 
 
 def _single_format(target: Path, formats: list[str]) -> str | None:
@@ -154,6 +174,7 @@ def predict_one(
     stride: int,
     kpt_thr: float,
     quiet: bool,
+    faces: FaceRequest | None = None,
 ) -> dict[str, Any]:
     """Find poses in one video and write every output in the same pass.
 
@@ -176,7 +197,7 @@ def predict_one(
         pipeline = predictor.pipeline(settings)
         total = expected_frames(reader.info, start_s, end_s, stride)
         bar = tqdm(total=total, unit="frame", disable=quiet, desc=Path(source).name, leave=True)
-        sinks = _Sinks(outputs, reader.info, predictor, settings, kpt_thr)
+        sinks = _Sinks(outputs, reader.info, predictor, settings, kpt_thr, faces)
         count, people = 0, set()
         try:
             for poses in pipeline.stream(tee):
@@ -214,10 +235,13 @@ class _Sinks:
         predictor: Predictor,
         settings: PredictSettings,
         kpt_thr: float,
+        faces: FaceRequest | None = None,
     ) -> None:
         self._outputs, self._info, self._kpt_thr = outputs, info, kpt_thr
         self._sinks: list[Any] = []
         self._writer: Any = None
+        self._request = faces
+        self._faces: FaceOutput | None = None
         try:
             self._open(predictor, settings)
         except BaseException:
@@ -225,6 +249,7 @@ class _Sinks:
             raise
 
     def _open(self, predictor: Predictor, settings: PredictSettings) -> None:
+        from chronopose.cli._faces import FaceOutput
         from chronopose.io.poses import open_sink
         from chronopose.io.video import VideoWriter
 
@@ -235,17 +260,24 @@ class _Sinks:
             self._sinks.append(
                 open_sink(path, name, self._info, skeleton, predictor.history(settings))
             )
+        if self._outputs.faces is not None and self._request is not None:
+            self._faces = FaceOutput(
+                self._outputs.faces, self._info, skeleton, self._request,
+                predictor.history(settings),
+            )  # fmt: skip
         if self._outputs.video is not None:
             self._writer = VideoWriter(self._outputs.video, self._info.size)
 
     def write(self, poses: FramePoses, frame: Frame) -> None:
+        from chronopose.cli._faces import draw_on
         from chronopose.viz.draw import draw_poses
 
         for sink in self._sinks:
             sink.write(poses)
+        faces = self._faces.write(poses, frame) if self._faces is not None else None
         if self._writer is not None:
             picture = draw_poses(frame.image, poses, kpt_thr=self._kpt_thr)
-            self._writer.write(picture, frame.time_s)
+            self._writer.write(draw_on(picture, faces), frame.time_s)
 
     def close(self, complete: bool) -> None:
         import warnings
@@ -259,6 +291,8 @@ class _Sinks:
                     self._writer.close()
                 for sink in self._sinks:
                     sink.close(complete=complete)
+                if self._faces is not None:
+                    self._faces.close(complete=complete)
             except BaseException:
                 self.abort()
                 raise
@@ -266,7 +300,7 @@ class _Sinks:
             warn(str(lost.message))
 
     def abort(self) -> None:
-        for sink in [*self._sinks, *([self._writer] if self._writer is not None else [])]:
+        for sink in [*self._sinks, *(s for s in (self._writer, self._faces) if s is not None)]:
             sink.abort()
 
 

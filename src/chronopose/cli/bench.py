@@ -6,7 +6,9 @@ accuracy and encoded crops with windows held still (reencode, warp) against wind
 every pose (key). metrics: PoseTrack AP and MOTA against plain loops, OKS AP against
 faster-coco-eval. synth: frames and labelled people a second of the generator, drawn with OpenGL
 against plain numpy. accuracy: the arena, multi-frame models trained under one budget on one frozen
-single-frame network, judged on SynthTrack by stratum.
+single-frame network, judged on SynthTrack by stratum. lift: lifters trained under one budget on
+free motion, judged on other people (CMU-Lift). faces: the multi-threshold triplet loss against
+plain loops, and what its thresholds do.
 """
 
 from __future__ import annotations
@@ -22,13 +24,18 @@ WINDOW_CLIPS, SYNTH_CLIPS = 8, 5
 def add_arguments(parser: Any) -> None:
     """Flags of the verb."""
     from chronopose.cli._arena import add_arena_flags
+    from chronopose.cli._css_bench import add_css_flags
+    from chronopose.cli._faces_bench import add_face_flags
+    from chronopose.cli._lift_bench import add_lift_flags
 
     add = parser.add_argument
     add(
         "what",
-        choices=["speed", "memory", "window", "metrics", "synth", "accuracy"],
+        choices=[
+            "speed", "memory", "window", "metrics", "synth", "accuracy", "lift", "css", "faces",
+        ],
         help="what to measure",
-    )
+    )  # fmt: skip
     add(
         "--model",
         default="",
@@ -56,6 +63,9 @@ def add_arguments(parser: Any) -> None:
         help="lengths of the short and the long video, minutes",
     )
     add_arena_flags(parser)
+    add_lift_flags(parser)
+    add_css_flags(parser)
+    add_face_flags(parser)
 
 
 def run(options: Any) -> int:
@@ -71,6 +81,18 @@ def run(options: Any) -> int:
         from chronopose.cli._arena import run_accuracy
 
         return run_accuracy(options)
+    if options.what == "lift":
+        from chronopose.cli._lift_bench import run_lift
+
+        return run_lift(options)
+    if options.what == "css":
+        from chronopose.cli._css_bench import run_css
+
+        return run_css(options)
+    if options.what == "faces":
+        from chronopose.cli._faces_bench import run_faces
+
+        return run_faces(options)
     from chronopose._api import pick_device
 
     device = pick_device(options.device)

@@ -84,13 +84,19 @@ def _list(as_json: bool) -> int:
     import json
 
     from chronopose.data.datasets._find import list_datasets
+    from chronopose.data.expressions._find import list_faces
 
-    sets = list_datasets()
+    sets, faces = list_datasets(), list_faces()
     if as_json:
         facts = [
             {"name": n, "title": s.TITLE, "splits": s.SPLITS, "joints": s.SKELETON.name,
              "video": s.VIDEO, "terms": s.TERMS, "source": s.SOURCE}
             for n, s in sets.items()
+        ]  # fmt: skip
+        facts += [
+            {"name": n, "title": f.TITLE, "splits": f.PARTS, "expressions": f.CLASSES,
+             "protocol": f.PROTOCOL, "terms": f.OWNER}
+            for n, f in faces.items()
         ]  # fmt: skip
         print(json.dumps(facts, indent=2))
         return 0
@@ -99,6 +105,11 @@ def _list(as_json: bool) -> int:
         print(f"{name:<13} {found.TITLE}: {kind}, {found.SKELETON.name}")
         print(f"{'':<13} splits: {', '.join(found.SPLITS)}")
         print(f"{'':<13} terms: {found.TERMS}")
+    print("\nfacial expressions, for 'chronopose evaluate fer_multithreshold:lite --data NAME:DIR'")
+    for name, pictured in faces.items():
+        print(f"{name:<13} {pictured.TITLE}: {', '.join(pictured.CLASSES) or 'as in its folders'}")
+        print(f"{'':<13} papers report: {pictured.PROTOCOL}")
+        print(f"{'':<13} terms: {pictured.OWNER}")
     print("\nprocedural    generated clips; nothing to download")
     return 0
 

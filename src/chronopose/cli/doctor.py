@@ -96,10 +96,11 @@ def _weights() -> str:
 
     cards = zoo.list_cards()
     for card in cards:
-        if card.joints:
-            zoo.load(card.name)
-        elif card.path is not None:
+        if card.model == "person_detector":
+            assert card.path is not None
             load_person_detector(card.path)
+        else:
+            zoo.load_any(card.name)
     return f"{len(cards)} cards, all load: {', '.join(c.name for c in cards) or 'none shipped'}"
 
 

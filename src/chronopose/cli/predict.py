@@ -4,6 +4,12 @@ Sources: video files, globs, folders of frames, list files, camera numbers, stre
 Writes one Parquet file a video (long table, one row a joint), or what --format asks for, and with
 --save-video the overlay. Exit code 0: all frames of all sources; 6: a damaged source, readable part
 written.
+
+--faces also reads the faces of the people found and writes STEM_expressions.parquet: for each
+person and frame which expression the face shows, how probable it is, and where the face was; or why
+it was not judged (smaller than 24 pixels, head joints unsure, seen from behind, outside the
+picture). An expression is what a face looks like to those who labelled the training pictures. It is
+not an emotion: nobody can read from it what a person feels, thinks or means.
 """
 
 from __future__ import annotations
@@ -15,6 +21,7 @@ HELP = "find people and their joints in videos"
 
 def add_arguments(parser: Any) -> None:
     """Flags of the verb."""
+    from chronopose.cli._faces import add_face_flags
     from chronopose.cli._flags import add_model_flags
     from chronopose.io.poses import FORMATS
 
@@ -66,12 +73,14 @@ def add_arguments(parser: Any) -> None:
     )
     add("--save-video", default=False, action="store_true", help="also write the overlay video")
     add("--kpt-thr", default=0.3, type=float, metavar="0..1", help="draw joints scored above this")
+    add_face_flags(parser)
     add("--overwrite", default=False, action="store_true", help="replace outputs that exist")
     add("--quiet", default=False, action="store_true", help="no progress bar")
 
 
 def run(options: Any) -> int:
     """Predict every source; the first failure decides the exit code, the others still run."""
+    from chronopose.cli._faces import FaceRequest
     from chronopose.cli._predict import plan_outputs, predict_one, warn
     from chronopose.errors import ChronoposeError, UsageError
     from chronopose.io.sources import expand_sources
@@ -81,8 +90,9 @@ def run(options: Any) -> int:
     if options.end is not None and options.end <= options.start:
         raise UsageError(f"--end {options.end} lies before --start {options.start}.")
     sources = [found for given in options.source for found in expand_sources(given)]
+    faces = FaceRequest.of_flags(options)
     plans = plan_outputs(
-        sources, options.out, options.format, options.save_video, options.overwrite
+        sources, options.out, options.format, options.save_video, options.overwrite, options.faces
     )
     from chronopose._api import PredictSettings, load
 
@@ -97,6 +107,7 @@ def run(options: Any) -> int:
             done = predict_one(
                 source, outputs, predictor, settings, start_s=options.start, end_s=options.end,
                 stride=options.stride, kpt_thr=options.kpt_thr, quiet=options.quiet,
+                faces=faces,
             )  # fmt: skip
         except ChronoposeError as error:
             warn(str(error))

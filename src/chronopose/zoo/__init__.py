@@ -13,6 +13,7 @@ from chronopose.zoo.card import Card, find_card, list_cards
 if TYPE_CHECKING:
     from chronopose.zoo.detector import save_detector as save_detector
     from chronopose.zoo.loading import load as load
+    from chronopose.zoo.loading import load_any as load_any
     from chronopose.zoo.loading import load_face_model as load_face_model
     from chronopose.zoo.loading import load_foreign as load_foreign
     from chronopose.zoo.loading import load_lifter as load_lifter
@@ -25,6 +26,7 @@ __all__ = [
     "find_card",
     "list_cards",
     "load",
+    "load_any",
     "load_face_model",
     "load_foreign",
     "load_lifter",
@@ -36,6 +38,7 @@ __all__ = [
 
 _HOME = {
     "load": "loading",
+    "load_any": "loading",
     "load_face_model": "loading",
     "load_foreign": "loading",
     "load_lifter": "loading",

@@ -25,6 +25,7 @@ from chronopose.models._find import (
     build_any,
     config_of,
     find_model,
+    kind_of,
     parse_name,
     refuse_other,
 )
@@ -114,6 +115,18 @@ def load_representation(
 ) -> RepresentationModel:
     """Load a model that learnt without labels; everything else as for :func:`load`."""
     model: RepresentationModel = _load(REPRESENTATIONS, name, weights, device, verify)
+    return model
+
+
+def load_any(
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    device: str = "cpu",
+    verify: bool = True,
+) -> AnyModel:
+    """Load a model of whatever kind; everything else as for :func:`load`."""
+    model: AnyModel = _load(kind_of(parse_name(name).model), name, weights, device, verify)
     return model
 
 
