@@ -118,9 +118,11 @@ def test_values_beyond_half_precision_are_kept(model: PoseModel, tmp_path: Path)
     assert safetensors.torch.load_file(path)["head.weight"].max() == 70000.0
 
 
-@pytest.mark.parametrize("name", [c.name for c in zoo.list_cards([SHIPPED]) if c.joints])
+@pytest.mark.parametrize(
+    "name", [c.name for c in zoo.list_cards([SHIPPED]) if c.model != "person_detector"]
+)
 def test_shipped_weights_load_by_their_name(name: str) -> None:
-    assert zoo.load(name).card.name == name  # type: ignore[union-attr]
+    assert zoo.load_any(name).card.name == name  # type: ignore[union-attr]
 
 
 def test_weights_are_found_by_name_in_the_folder_of_the_variable(
