@@ -73,7 +73,7 @@ def test_rows_are_trained_judged_and_reported_and_a_second_run_only_reads(
     out = world / "run"
     records = sorted((out / "rows").iterdir())
     assert [r.stem for r in records] == [
-        "dgnet_T_1-0", "dgnet_T_1-1", "temporal_cnn_T_1-0", "temporal_cnn_T_1-1",
+        "dgnet__T_1-0", "dgnet__T_1-1", "temporal_cnn__T_1-0", "temporal_cnn__T_1-1",
     ]  # fmt: skip
     found = json.loads(records[0].read_text())
     # Disturbed 2D cannot be smoother over time than exact 2D.

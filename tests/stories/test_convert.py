@@ -183,7 +183,7 @@ def test_predict_takes_a_single_file_of_an_asked_format(tmp_path: Path) -> None:
         (["walk.parquet", "a.csv", "--skeleton", "alien"], 3, "There is no skeleton 'alien'"),
         (["walk.parquet", "a.csv", "--skeleton", "jhmdb99"], 3, "The skeletons are"),
         (["walk.parquet", "a.csv", "--fps", "30"], 4, "Leave it out"),
-        (["walk.parquet", "walk.parquet/a.csv"], 2, "Cannot make the folder"),
+        (["walk.parquet", "walk.parquet/a.csv"], 2, "Cannot make the output folder"),
     ],
 )  # fmt: skip
 def test_what_cannot_work_is_said_and_nothing_is_left(

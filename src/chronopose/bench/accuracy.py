@@ -20,6 +20,7 @@ import torch
 
 from chronopose import zoo
 from chronopose.bench._contestants import Contestant
+from chronopose.bench._kept_rows import known_row, row_file, slug
 from chronopose.bench.speed import bench_poses
 from chronopose.data.datasets._base import LabelledSet
 from chronopose.data.datasets.synthtrack import SynthTrack
@@ -33,7 +34,6 @@ from chronopose.engine.predict_set import predict_set
 from chronopose.engine.record import hardware
 from chronopose.engine.score import score
 from chronopose.engine.strata import score_strata
-from chronopose.errors import UsageError
 from chronopose.io.atomic import write_json
 from chronopose.models._base import PoseModel
 from chronopose.models._find import find_model, parse_name
@@ -159,7 +159,7 @@ def run_arena(
     }  # fmt: skip
     jobs = [(r, s) for r in rows for s in (plan.seeds if r.trained else plan.seeds[:1])]
     known = {
-        (row.name, seed): _known(_file(folder, row, seed), _key(row, seed, plan, seen))
+        (row.name, seed): known_row(row_file(folder, row.name, seed), _key(row, seed, plan, seen))
         for row, seed in jobs
     }
     write_json(
@@ -180,16 +180,12 @@ def run_arena(
         if record is None:
             record = _run_row(row, seed, plan, twin, train, judges, folder)
             record["key"] = _key(row, seed, plan, seen)
-            file = _file(folder, row, seed)
+            file = row_file(folder, row.name, seed)
             file.parent.mkdir(exist_ok=True)
             write_json(file, record)
         say(f"{row.name:<22} seed {seed}  " + _line(record["ap"]))
         records.append(record)
     return records
-
-
-def _file(folder: Path, row: Contestant, seed: int) -> Path:
-    return folder / "rows" / f"{_slug(row.name)}-{seed}.json"
 
 
 def _key(row: Contestant, seed: int, plan: ArenaPlan, seen: Mapping[str, Any]) -> dict[str, Any]:
@@ -213,7 +209,7 @@ def _run_row(
     curve: list[dict[str, float]] = []
     started = time.perf_counter()
     if row.trained:
-        run_dir = folder / "runs" / f"{_slug(row.name)}-{seed}"
+        run_dir = folder / "runs" / f"{slug(row.name)}-{seed}"
         settings = replace(plan.tier.training, seed=seed)
         model, curve = fit_kept(model, train, settings, run_dir, still=row.still)
     seconds = time.perf_counter() - started
@@ -314,24 +310,6 @@ def measure_costs(
         }  # fmt: skip
     write_json(Path(out) / "costs.json", {"costs": costs, "hardware": hardware()})
     return costs
-
-
-def _known(file: Path, key: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The record of a row that was judged before; None where there is no whole one."""
-    try:
-        record = json.loads(file.read_text())
-    except (OSError, ValueError):
-        return None
-    if not isinstance(record, dict) or record.get("key") != key:
-        raise UsageError(
-            f"{file} was made under another plan: other data, another network, budget or row. "
-            f"Choose another folder with --out, or delete it."
-        )
-    return record
-
-
-def _slug(name: str) -> str:
-    return "".join(c if c.isalnum() else "_" for c in name)
 
 
 def _line(ap: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from chronopose.bench._arena_report import Spread, markdown
+from chronopose.bench._kept_rows import known_row, row_file, slug
 from chronopose.data.cmu_lift import DROPOUT, NOISE_PX, read_cmu_lift, read_own_motion
 from chronopose.data.lift import LiftAugmentation, LiftClip, disturbed_clip, fingerprint
 from chronopose.engine.evaluate_lift import evaluate_lift
@@ -202,14 +203,17 @@ def run_lift_bench(
     }  # fmt: skip
     jobs = [(row, seed) for seed in plan.seeds for row in rows]
     keys = [_key(row, seed, plan, seen) for row, seed in jobs]
-    known = [_known(_file(folder, *job), key) for job, key in zip(jobs, keys, strict=True)]
+    known = [
+        known_row(row_file(folder, row.name, seed), key)
+        for (row, seed), key in zip(jobs, keys, strict=True)
+    ]
     write_json(folder / "manifest.json", manifest)
     records = []
     for (row, seed), key, record in zip(jobs, keys, known, strict=True):
         if record is None:
             record = _run_row(row, replace(plan.settings, seed=seed), train, tests, folder, device)
             record["key"] = key
-            write_json(_file(folder, row, seed), record)
+            write_json(row_file(folder, row.name, seed), record)
         say(f"{row.name:<24} seed {seed}  " + _line(record["errors"]))
         records.append(record)
     return records
@@ -223,7 +227,7 @@ def _run_row(
     model = row.build()
     cost = cost_of(model)
     started = time.perf_counter()
-    run_dir = folder / "runs" / f"{_slug(row.name)}-{settings.seed}"
+    run_dir = folder / "runs" / f"{slug(row.name)}-{settings.seed}"
     fitted = fit_lift(
         model, train, (), settings, run_dir, "auto", device=device, name=row.name, quiet=True
     )
@@ -253,34 +257,12 @@ def _plain(result: MPJPEResult) -> dict[str, Any]:
     return {"mean": dict(result.mean), "actions": actions}
 
 
-def _file(folder: Path, row: LiftRow, seed: int) -> Path:
-    return folder / "rows" / f"{_slug(row.name)}-{seed}.json"
-
-
 def _key(row: LiftRow, seed: int, plan: LiftPlan, seen: Mapping[str, Any]) -> dict[str, Any]:
     """What a record must have been made of, as it comes back from JSON."""
     settings = {k: v for k, v in plain(plan.settings).items() if k not in ("seed", "save_every")}
     key = {"seen": dict(seen), "settings": settings, "row": asdict(row), "seed": seed}
     found: dict[str, Any] = json.loads(json.dumps(key))
     return found
-
-
-def _known(file: Path, key: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The record of a row that was judged before; None where there is no whole one."""
-    try:
-        record = json.loads(file.read_text())
-    except (OSError, ValueError):
-        return None
-    if not isinstance(record, dict) or record.get("key") != key:
-        raise UsageError(
-            f"{file} was made under another plan: other motion, another network or budget. Choose "
-            f"another folder with --out, or delete it."
-        )
-    return record
-
-
-def _slug(name: str) -> str:
-    return "_".join("".join(c if c.isalnum() else " " for c in name).split())
 
 
 def _line(errors: Mapping[str, Mapping[str, Any]]) -> str:

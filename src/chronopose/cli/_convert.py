@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from chronopose.cli._flags import make_folder
 from chronopose.core.labels import LabelledSequence
 from chronopose.core.skeleton import Skeleton
 from chronopose.core.skeletons import get_skeleton
@@ -165,13 +166,13 @@ def _chosen(poses: VideoPoses, request: Request) -> VideoPoses:
 
 
 def _write_poses(poses: VideoPoses, path: Path, target: _Named) -> str:
-    _make_folder(path.parent)
+    make_folder(path.parent)
     write_poses(poses, path, target.name)
     return f"{path}: {len(poses.frame_index)} frames, {len(poses)} people, {target.name}"
 
 
 def _write_labels(sequences: list[LabelledSequence], request: Request, target: _Named) -> list[str]:
-    _make_folder(Path(request.out).parent)
+    make_folder(Path(request.out).parent)
     write_labels(sequences, request.out, target.name)
     frames = sum(len(s) for s in sequences)
     return [f"{request.out}: {frames} frames, {len(sequences)} sequences, {target.name}"]
@@ -221,10 +222,3 @@ def as_video(sequence: LabelledSequence) -> VideoPoses:
     size = next((f.size for f in sequence if f.size), (0, 0))
     rate = float("nan") if sequence.fps is None else sequence.fps
     return sequence.to_video(VideoInfo(sequence.name, size, rate_hz=rate))
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"Cannot make the folder {folder}: {error.strerror}.") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 
@@ -41,3 +43,47 @@ def parse_size(text: str, flag: str) -> tuple[int, int]:
     if found is None:
         raise UsageError(f"{flag} is WIDTHxHEIGHT in pixels, e.g. 192x256; got {text!r}.")
     return int(found.group(1)), int(found.group(2))
+
+
+def make_folder(folder: Path) -> None:
+    """Make an output folder and those above it.
+
+    Raises:
+        UsageError: the system refused.
+    """
+    from chronopose.errors import UsageError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"Cannot make the output folder {folder}: {error.strerror}. Choose another --out."
+        ) from error
+
+
+def tell_losses(work: Callable[[], list[str]]) -> int:
+    """Do what a verb does with files of poses; print what was done, warn of what was lost.
+
+    Args:
+        work: Returns the lines to print. Losses of formats become warnings, each once, also when
+            it fails.
+
+    Returns:
+        0, the exit code of success.
+    """
+    import warnings
+
+    from chronopose.cli._predict import warn
+    from chronopose.io.poses import FormatLoss
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", FormatLoss)
+        try:
+            done = work()
+        finally:
+            for text in dict.fromkeys(str(w.message) for w in told):
+                warn(text)
+    for line in done:
+        print(line)
+    return 0

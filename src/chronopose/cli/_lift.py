@@ -9,7 +9,7 @@ from typing import Any
 
 from chronopose import zoo
 from chronopose._api import PredictSettings, load, pick_device
-from chronopose.cli._flags import parse_size
+from chronopose.cli._flags import make_folder, parse_size
 from chronopose.cli._predict import warn
 from chronopose.core.skeletons import get_skeleton
 from chronopose.core.tracks import FramePoses, VideoPoses
@@ -132,7 +132,7 @@ def lift(request: Request) -> list[str]:
     ids = found.poses.ids.tolist()
     request.refuse_existing([str(f) for path in figures for f in bvh_files(path, ids)])
     for path in (*request.out, *([request.overlay] if request.overlay else [])):
-        _make_folder(Path(path).parent)
+        make_folder(Path(path).parent)
     for path in request.out:
         told += _write(poses, found.poses, path)
     if request.overlay is not None:
@@ -251,12 +251,3 @@ def _bar(name: str, total: int | None, quiet: bool) -> Any:
     from tqdm import tqdm
 
     return tqdm(total=total, unit="frame", disable=quiet, desc=name)
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"Cannot make the output folder {folder}: {error.strerror}. Choose another --out."
-        ) from error

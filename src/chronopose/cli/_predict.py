@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chronopose.cli._flags import make_folder
 from chronopose.errors import UsageError, VideoDamaged
 
 if TYPE_CHECKING:
@@ -255,7 +256,7 @@ class _Sinks:
 
         skeleton = predictor.model.codec.skeleton
         for path in self._outputs.files:
-            _make_folder(path.parent)
+            make_folder(path.parent)
         for name, path in self._outputs.poses.items():
             self._sinks.append(
                 open_sink(path, name, self._info, skeleton, predictor.history(settings))
@@ -302,15 +303,6 @@ class _Sinks:
     def abort(self) -> None:
         for sink in [*self._sinks, *(s for s in (self._writer, self._faces) if s is not None)]:
             sink.abort()
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"Cannot make the output folder {folder}: {error.strerror}. Choose another --out."
-        ) from error
 
 
 def warn(text: str) -> None:

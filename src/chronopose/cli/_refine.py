@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chronopose.cli._flags import make_folder
 from chronopose.core.skeletons import get_skeleton
 from chronopose.core.tracks import VideoPoses
 from chronopose.errors import UsageError
@@ -130,7 +131,7 @@ def refine(request: Request) -> list[str]:
         poses = _STEPS[step](poses, request, log)
         told.append(_line(step, many, poses, log))
     for folder in {Path(p).parent for p in (request.out, request.log) if p is not None}:
-        _make_folder(folder)
+        make_folder(folder)
     write_poses(poses, request.out, request.target)
     told.append(f"{request.out}: {len(poses.frame_index)} frames, {len(poses)} people")
     if request.log is not None:
@@ -230,12 +231,3 @@ def _smooth_settings(options: Any) -> SmoothSettings:
     if isinstance(settings, NEEDS_EQUAL_STEPS):
         settings = replace(settings, irregular=options.irregular)
     return settings  # type: ignore[no-any-return]
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"Cannot make the output folder {folder}: {error.strerror}. Choose another --out."
-        ) from error

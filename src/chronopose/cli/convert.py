@@ -58,25 +58,12 @@ def add_arguments(parser: Any) -> None:
 
 def run(options: Any) -> int:
     """Convert, and say what was written and what could not be kept."""
-    import warnings
-
     from chronopose.cli._convert import Request, convert
-    from chronopose.cli._predict import warn
-    from chronopose.io.poses import FormatLoss
+    from chronopose.cli._flags import tell_losses
 
     request = Request(
         options.source, options.out, target=options.to, origin=options["from"],
         skeleton=options.skeleton, joints=options.joints, fps=options.fps, units=options.units,
         person=options.person, overwrite=options.overwrite,
     )  # fmt: skip
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("always", FormatLoss)
-        try:
-            done = convert(request)
-        finally:
-            for text in dict.fromkeys(str(w.message) for w in told):
-                warn(text)
-    for line in done:
-        print(line)
-    return 0
+    return tell_losses(lambda: convert(request))

@@ -54,7 +54,7 @@ def run(options: Any) -> int:
     from pathlib import Path
 
     from chronopose import zoo
-    from chronopose.cli._flags import parse_size
+    from chronopose.cli._flags import make_folder, parse_size
     from chronopose.errors import UsageError, WeightsError
     from chronopose.zoo.convert import recognise, sources
     from chronopose.zoo.states import read_state
@@ -78,7 +78,7 @@ def run(options: Any) -> int:
         settings["skeleton"] = options.skeleton
     model = zoo.load_foreign(source, options.file, **settings)
     told = model.card
-    _make_folder(out)
+    make_folder(out.parent)
     card = zoo.save(
         model, out,
         {
@@ -96,12 +96,3 @@ def run(options: Any) -> int:
     if not options.terms:
         print("  terms of use unknown: ask its authors, and say them with --terms")
     return 0
-
-
-def _make_folder(out: Any) -> None:
-    from chronopose.errors import UsageError
-
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"Cannot make the folder {out.parent}: {error.strerror}.") from error

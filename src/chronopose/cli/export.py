@@ -39,7 +39,7 @@ def run(options: Any) -> int:
     from pathlib import Path
 
     from chronopose import zoo
-    from chronopose.cli._flags import parse_size
+    from chronopose.cli._flags import make_folder, parse_size
     from chronopose.errors import UsageError
     from chronopose.export.onnx import export_onnx
     from chronopose.models._find import SCENES, kind_of, parse_name
@@ -52,7 +52,7 @@ def run(options: Any) -> int:
     read = zoo.load_scene if kind_of(parse_name(options.model).model) is SCENES else zoo.load
     model = read(options.model, weights=options.weights)
     size = None if options.frame_size is None else parse_size(options.frame_size, "--frame-size")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     card = {} if model.card is None else model.card.to_dict()
     done = export_onnx(model, target, split=options.split, frame_size=size, facts=card)
     for file in done.files:

@@ -83,21 +83,8 @@ def _add_input(add: Any) -> None:
 
 def run(options: Any) -> int:
     """Lift, write, and say what was written and what was assumed."""
-    import warnings
-
+    from chronopose.cli._flags import tell_losses
     from chronopose.cli._lift import Request, lift
-    from chronopose.cli._predict import warn
-    from chronopose.io.poses import FormatLoss
 
     request = Request.of_flags(options)
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("always", FormatLoss)
-        try:
-            done = lift(request)
-        finally:
-            for text in dict.fromkeys(str(w.message) for w in told):
-                warn(text)
-    for line in done:
-        print(line)
-    return 0
+    return tell_losses(lambda: lift(request))

@@ -99,21 +99,8 @@ def _add_smooth(add: Any) -> None:
 
 def run(options: Any) -> int:
     """Refine, write, and say what changed."""
-    import warnings
-
-    from chronopose.cli._predict import warn
+    from chronopose.cli._flags import tell_losses
     from chronopose.cli._refine import Request, refine
-    from chronopose.io.poses import FormatLoss
 
     request = Request.of_flags(options)
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("always", FormatLoss)
-        try:
-            done = refine(request)
-        finally:
-            for text in dict.fromkeys(str(w.message) for w in told):
-                warn(text)
-    for line in done:
-        print(line)
-    return 0
+    return tell_losses(lambda: refine(request))

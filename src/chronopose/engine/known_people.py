@@ -193,7 +193,7 @@ def _filmed(world: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
 
 def clip_people(
     root: str | Path, split: str, size: tuple[int, int] = (64, 64), *, least_share: float = 0.5,
-    least_px: float = 48.0, most: int | None = None,
+    least_px: float = 48.0,
 ) -> KnownPeople:  # fmt: skip
     """People cut out of the clips that ``chronopose synth`` wrote.
 
@@ -203,13 +203,12 @@ def clip_people(
         size: Width and height of the crops, pixels.
         least_share: Of a person's outline that is seen, in every frame that is used.
         least_px: Height of the box within the picture.
-        most: Only so many clips, the first by name.
 
     Raises:
         FormatError: there is no clip with pictures, or one is damaged.
     """
     footage, truth = [], []
-    for name in list_clips(Path(root), split)[:most]:
+    for name in list_clips(Path(root), split):
         places = ClipPlaces(Path(root), split, name)
         arrays, facts = read_arrays(places.arrays), read_facts(root, split, name)
         if facts.pictures == "mp4":

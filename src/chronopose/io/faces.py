@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
 from itertools import groupby
 from pathlib import Path
@@ -128,13 +128,10 @@ class FacesSink:
         if not self._open:
             return
         self._open = False
-        try:
+        with suppress(OSError, pa.ArrowException):  # a full disk complains again when flushed
             if self._writer is not None:
                 self._writer.close()
-        except (OSError, pa.ArrowException):
-            pass  # A full disk complains again when its last bytes are flushed; they go anyway.
-        finally:
-            self._pending.discard()
+        self._pending.discard()
 
     def _flush(self) -> None:
         frames = [f for f in self._waiting if len(f)]

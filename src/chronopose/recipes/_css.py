@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from chronopose.data.moments import Footage
 from chronopose.engine.fit_css import CssFit, CssSettings, fit_css
 from chronopose.engine.plain_run import Resume
-from chronopose.engine.record import hardware
 from chronopose.errors import FormatError, UsageError
+from chronopose.recipes._recipe import Places, card_facts
 
 if TYPE_CHECKING:
     from chronopose.models.css import CSS
-    from chronopose.recipes._recipe import Places
 
 WEIGHTS = "weights.safetensors"
 TRACKS = (".parquet", ".csv", ".json")
@@ -57,67 +56,43 @@ class CssRecipe:
         self, run_dir: Path | str, *, places: Places, init: Path | str | None = None,
         resume: Resume = "auto", device: str = "auto", quiet: bool = False,
     ) -> CssFit:  # fmt: skip
-        """Train, and save the weights with their card; see :func:`run_css`."""
-        return run_css(
-            self, run_dir, places=places, init=init, resume=resume, device=device, quiet=quiet
+        """Train the representation, and save its weights with a card.
+
+        Args:
+            run_dir: Folder of the run; ends with ``weights.safetensors`` and its card in it.
+            places: Folders of clips, videos or motion.
+            init: Weights to start from; None: random ones.
+            resume: As for :func:`~chronopose.engine.fit_css.fit_css`.
+            device: ``auto``, ``cpu`` or ``cuda``.
+            quiet: No progress bar.
+
+        Raises:
+            UsageError: a folder was not given, or nothing in it lasts long enough.
+            FormatError: a folder does not hold what it should.
+            WeightsError: the weights to start from do not fit.
+        """
+        import torch
+
+        from chronopose import zoo
+        from chronopose.models._find import build_representation
+
+        torch.manual_seed(self.settings.seed)
+        model: CSS = build_representation(self.model, None, **self.overrides)  # type: ignore[assignment]
+        if init is not None:
+            model.load_state_dict(zoo.load_representation(self.model, weights=init).state_dict())
+        result = fit_css(
+            model, footage_of(self, model, places), self.settings, run_dir, resume,
+            device=device, name=self.name, quiet=quiet,
+        )  # fmt: skip
+        zoo.save(
+            result.model,
+            result.run_dir / WEIGHTS,
+            {
+                **card_facts(self.model, self, f"chronopose train {self.name}{FLAG[self.source]}"),
+                "notes": f"{result.steps} steps without labels; averaged weights of the last step.",
+            },
         )
-
-
-def run_css(
-    recipe: CssRecipe,
-    run_dir: Path | str,
-    *,
-    places: Places,
-    init: Path | str | None = None,
-    resume: Resume = "auto",
-    device: str = "auto",
-    quiet: bool = False,
-) -> CssFit:
-    """Train the representation of a recipe, and save its weights with a card.
-
-    Args:
-        recipe: What to train.
-        run_dir: Folder of the run; ends with ``weights.safetensors`` and its card in it.
-        places: Folders of clips, videos or motion.
-        init: Weights to start from; None: random ones.
-        resume: As for :func:`~chronopose.engine.fit_css.fit_css`.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        quiet: No progress bar.
-
-    Raises:
-        UsageError: a folder was not given, or nothing in it lasts long enough.
-        FormatError: a folder does not hold what it should.
-        WeightsError: the weights to start from do not fit.
-    """
-    import torch
-
-    from chronopose import zoo
-    from chronopose.models._find import build_representation
-
-    torch.manual_seed(recipe.settings.seed)
-    model: CSS = build_representation(recipe.model, None, **recipe.overrides)  # type: ignore[assignment]
-    if init is not None:
-        model.load_state_dict(zoo.load_representation(recipe.model, weights=init).state_dict())
-    result = fit_css(
-        model, footage_of(recipe, model, places), recipe.settings, run_dir, resume,
-        device=device, name=recipe.name, quiet=quiet,
-    )  # fmt: skip
-    machine = hardware()
-    zoo.save(
-        result.model,
-        result.run_dir / WEIGHTS,
-        {
-            "name": recipe.model,
-            "training_data": recipe.trained_on,
-            "terms": recipe.terms,
-            "command": f"chronopose train {recipe.name}{FLAG[recipe.source]}",
-            "hardware": f"{machine['cores']} CPU cores ({machine['processor']})"
-            + "".join(f", {gpu}" for gpu in machine["gpus"]),
-            "seeds": (recipe.settings.seed,),
-            "notes": f"{result.steps} steps without labels; averaged weights of the last step.",
-        },
-    )
-    return result
+        return result
 
 
 def footage_of(recipe: CssRecipe, model: CSS, places: Places) -> list[Footage]:

@@ -18,12 +18,11 @@ from chronopose.engine.fit_detector import (
     fit_detector,
 )
 from chronopose.engine.plain_run import Resume
-from chronopose.engine.record import hardware
 from chronopose.errors import FormatError, UsageError
+from chronopose.recipes._recipe import Places, card_facts
 
 if TYPE_CHECKING:
     from chronopose.models.person_detector import PersonDetector
-    from chronopose.recipes._recipe import Places
 
 TWIN = "simple_baseline:lite"
 """Pose network whose first stages the detector starts from."""
@@ -61,85 +60,68 @@ class DetectorRecipe:
         self, run_dir: Path | str, *, places: Places, init: Path | str | None = None,
         resume: Resume = "auto", device: str = "auto", quiet: bool = False,
     ) -> DetectorFit:  # fmt: skip
-        """Train the detector; see :func:`run_detector`."""
-        return run_detector(
-            self, run_dir, places=places, init=init, resume=resume, device=device, quiet=quiet
+        """Train the detector, and save its weights with a card.
+
+        Args:
+            run_dir: Folder of the run; ends with ``weights.safetensors`` and its card in it.
+            places: Folders of LSPET and of the pictures without people.
+            init: Weights of a detector to start from; None: the pose network's first stages.
+            resume: As for :func:`~chronopose.engine.fit_detector.fit_detector`.
+            device: ``auto``, ``cpu`` or ``cuda``.
+            quiet: No progress bar.
+
+        Raises:
+            UsageError: a folder was not given.
+            FormatError: a folder does not hold what it should.
+            WeightsError: the weights to start from do not fit.
+        """
+        import torch
+
+        from chronopose import zoo
+        from chronopose.models._find import override
+        from chronopose.models.person_detector import PRESETS, PersonDetector
+        from chronopose.pipeline.builtin import load_person_detector
+
+        if places.data is None or places.backdrops is None:
+            raise UsageError(
+                "This recipe needs the LSPET data set (--data DIR with joints.mat and images/) and "
+                "pictures without people (--backdrops DIR with .hdr environment maps or "
+                "photographs)."
+            )
+        if self.needs_init and init is None:
+            raise UsageError(
+                f"{self.name} goes on from an earlier run: name its weights by --init."
+            )
+        if self.synthetic and places.synthetic is None:
+            raise UsageError(
+                f"{self.name} needs a set of synthetic people: make one with 'chronopose synth' "
+                f"and give its folder with --synthetic."
+            )
+        torch.manual_seed(self.settings.seed)
+        model: PersonDetector = PersonDetector(override(PRESETS["lite"], self.overrides))
+        if init is None:
+            model.start_from_pose(zoo.load(TWIN).state_dict())
+        else:
+            model.load_state_dict(load_person_detector(Path(init)).state_dict())
+        result = fit_detector(
+            model, _drawing(self, places, model), self.settings, run_dir, resume,
+            device=device, name=self.name, quiet=quiet,
+        )  # fmt: skip
+        zoo.save_detector(
+            result.model,
+            result.run_dir / "weights.safetensors",
+            {
+                **card_facts(
+                    "person_detector:lite",
+                    self,
+                    f"chronopose train {self.name} --data DIR --backdrops DIR"
+                    + (" --synthetic DIR" if self.synthetic else "")
+                    + (" --init FILE" if self.needs_init else ""),
+                ),
+                "notes": f"{result.steps} steps; averaged weights of the last step.",
+            },
         )
-
-
-def run_detector(
-    recipe: DetectorRecipe,
-    run_dir: Path | str,
-    *,
-    places: Places,
-    init: Path | str | None = None,
-    resume: Resume = "auto",
-    device: str = "auto",
-    quiet: bool = False,
-) -> DetectorFit:
-    """Train the detector of a recipe, and save its weights with a card.
-
-    Args:
-        recipe: What to train.
-        run_dir: Folder of the run; ends with ``weights.safetensors`` and its card in it.
-        places: Folders of LSPET and of the pictures without people.
-        init: Weights of a detector to start from; None: the pose network's first stages.
-        resume: As for :func:`~chronopose.engine.fit_detector.fit_detector`.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        quiet: No progress bar.
-
-    Raises:
-        UsageError: a folder was not given.
-        FormatError: a folder does not hold what it should.
-        WeightsError: the weights to start from do not fit.
-    """
-    import torch
-
-    from chronopose import zoo
-    from chronopose.models._find import override
-    from chronopose.models.person_detector import PRESETS, PersonDetector
-    from chronopose.pipeline.builtin import load_person_detector
-
-    if places.data is None or places.backdrops is None:
-        raise UsageError(
-            "This recipe needs the LSPET data set (--data DIR with joints.mat and images/) and "
-            "pictures without people (--backdrops DIR with .hdr environment maps or photographs)."
-        )
-    if recipe.needs_init and init is None:
-        raise UsageError(f"{recipe.name} goes on from an earlier run: name its weights by --init.")
-    if recipe.synthetic and places.synthetic is None:
-        raise UsageError(
-            f"{recipe.name} needs a set of synthetic people: make one with 'chronopose synth' and "
-            f"give its folder with --synthetic."
-        )
-    torch.manual_seed(recipe.settings.seed)
-    model: PersonDetector = PersonDetector(override(PRESETS["lite"], recipe.overrides))
-    if init is None:
-        model.start_from_pose(zoo.load(TWIN).state_dict())
-    else:
-        model.load_state_dict(load_person_detector(Path(init)).state_dict())
-    result = fit_detector(
-        model, _drawing(recipe, places, model), recipe.settings, run_dir, resume,
-        device=device, name=recipe.name, quiet=quiet,
-    )  # fmt: skip
-    machine = hardware()
-    zoo.save_detector(
-        result.model,
-        result.run_dir / "weights.safetensors",
-        {
-            "name": "person_detector:lite",
-            "training_data": recipe.trained_on,
-            "terms": recipe.terms,
-            "command": f"chronopose train {recipe.name} --data DIR --backdrops DIR"
-            + (" --synthetic DIR" if recipe.synthetic else "")
-            + (" --init FILE" if recipe.needs_init else ""),
-            "hardware": f"{machine['cores']} CPU cores ({machine['processor']})"
-            + "".join(f", {gpu}" for gpu in machine["gpus"]),
-            "seeds": (recipe.settings.seed,),
-            "notes": f"{result.steps} steps; averaged weights of the last step.",
-        },
-    )
-    return result
+        return result
 
 
 def _drawing(recipe: DetectorRecipe, places: Places, model: PersonDetector) -> Draw:

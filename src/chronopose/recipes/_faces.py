@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from chronopose.data.drawn_faces import DrawnFaces
 from chronopose.data.expressions._find import open_faces
@@ -14,11 +14,8 @@ from chronopose.data.face_batches import hold_size
 from chronopose.data.faces import FaceSet, FacesJoined
 from chronopose.engine.fit_faces import FaceFit, FaceSettings, fit_faces
 from chronopose.engine.plain_run import Resume
-from chronopose.engine.record import hardware
 from chronopose.errors import UsageError
-
-if TYPE_CHECKING:
-    from chronopose.recipes._recipe import Places
+from chronopose.recipes._recipe import Places, card_facts
 
 WEIGHTS = "weights.safetensors"
 
@@ -128,81 +125,57 @@ class FaceRecipe:
         self, run_dir: Path | str, *, places: Places, init: Path | str | None = None,
         resume: Resume = "auto", device: str = "auto", quiet: bool = False,
     ) -> FaceFit:  # fmt: skip
-        """Train, and save the weights with their card; see :func:`run_faces`."""
-        return run_faces(
-            self, run_dir, places=places, init=init, resume=resume, device=device, quiet=quiet
-        )
+        """Train the network, and save its weights with a card.
 
+        Args:
+            run_dir: Folder of the run; ends with ``weights.safetensors`` and its card in it.
+            places: Folder of the faces, for recipes that need one.
+            init: Weights to start from, a file or the folder of a run, of the same Config; None:
+                ImageNet weights where the recipe says so, else random ones.
+            resume: As for :func:`~chronopose.engine.fit_faces.fit_faces`.
+            device: ``auto``, ``cpu`` or ``cuda``.
+            quiet: No progress bar.
 
-def run_faces(
-    recipe: FaceRecipe,
-    run_dir: Path | str,
-    *,
-    places: Places,
-    init: Path | str | None = None,
-    resume: Resume = "auto",
-    device: str = "auto",
-    quiet: bool = False,
-) -> FaceFit:
-    """Train the network of a recipe, and save its weights with a card.
+        Raises:
+            UsageError: a folder was not given, or classes differ.
+            FormatError: a folder does not hold what it should.
+            WeightsError: the weights to start from do not fit.
+        """
+        import torch
 
-    Args:
-        recipe: What to train.
-        run_dir: Folder of the run; ends with ``weights.safetensors`` and its card in it.
-        places: Folder of the faces, for recipes that need one.
-        init: Weights to start from, a file or the folder of a run, of the same Config; None:
-            ImageNet weights where the recipe says so, else random ones.
-        resume: As for :func:`~chronopose.engine.fit_faces.fit_faces`.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        quiet: No progress bar.
+        from chronopose import zoo
+        from chronopose.models._find import build_face_model
 
-    Raises:
-        UsageError: a folder was not given, or classes differ.
-        FormatError: a folder does not hold what it should.
-        WeightsError: the weights to start from do not fit.
-    """
-    import torch
-
-    from chronopose import zoo
-    from chronopose.models._find import build_face_model
-
-    torch.manual_seed(recipe.settings.seed)
-    fetch = {"pretrained": True} if recipe.pretrained and init is None else {}
-    model = build_face_model(recipe.model, None, **recipe.overrides, **fetch)
-    if init is not None:
-        file = Path(init) / WEIGHTS if Path(init).is_dir() else init
-        model.load_state_dict(zoo.load_face_model(recipe.model, weights=file).state_dict())
-    classes, size = model.codec.classes, model.codec.crop_size
-    train = recipe.train.build(places, classes, size)
-    val = None if recipe.val is None else recipe.val.build(places, classes, size)
-    result = fit_faces(
-        model, train, recipe.settings, run_dir, resume, val=val, device=device, name=recipe.name,
-        quiet=quiet,
-    )  # fmt: skip
-    command = f"chronopose train {recipe.name}{recipe.flags}"
-    machine = hardware()
-    zoo.save(
-        result.model,
-        result.run_dir / WEIGHTS,
-        {
-            "name": recipe.model,
-            "training_data": recipe.trained_on,
-            "terms": recipe.terms,
-            "command": command,
-            "hardware": f"{machine['cores']} CPU cores ({machine['processor']})"
-            + "".join(f", {gpu}" for gpu in machine["gpus"]),
-            "seeds": (recipe.settings.seed,),
-            "scores": [] if val is None else [
-                {
-                    "data": f"{val.name}, {len(val)} pictures",
-                    "metric": f"{name.replace('_', ' ')}, percent",
-                    "value": round(value, 2),
-                    "command": command,
-                }
-                for name, value in result.validation.items()
-                if math.isfinite(value)
-            ],
-            "notes": f"{result.steps} steps; averaged weights of the last step. {recipe.notes}",
-        },
-    )  # fmt: skip
-    return result
+        torch.manual_seed(self.settings.seed)
+        fetch = {"pretrained": True} if self.pretrained and init is None else {}
+        model = build_face_model(self.model, None, **self.overrides, **fetch)
+        if init is not None:
+            file = Path(init) / WEIGHTS if Path(init).is_dir() else init
+            model.load_state_dict(zoo.load_face_model(self.model, weights=file).state_dict())
+        classes, size = model.codec.classes, model.codec.crop_size
+        train = self.train.build(places, classes, size)
+        val = None if self.val is None else self.val.build(places, classes, size)
+        result = fit_faces(
+            model, train, self.settings, run_dir, resume, val=val, device=device, name=self.name,
+            quiet=quiet,
+        )  # fmt: skip
+        command = f"chronopose train {self.name}{self.flags}"
+        zoo.save(
+            result.model,
+            result.run_dir / WEIGHTS,
+            {
+                **card_facts(self.model, self, command),
+                "scores": [] if val is None else [
+                    {
+                        "data": f"{val.name}, {len(val)} pictures",
+                        "metric": f"{name.replace('_', ' ')}, percent",
+                        "value": round(value, 2),
+                        "command": command,
+                    }
+                    for name, value in result.validation.items()
+                    if math.isfinite(value)
+                ],
+                "notes": f"{result.steps} steps; averaged weights of the last step. {self.notes}",
+            },
+        )  # fmt: skip
+        return result

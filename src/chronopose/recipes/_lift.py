@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from chronopose.data.cmu_lift import (
     DROPOUT,
@@ -16,13 +16,10 @@ from chronopose.data.lift import LiftClip, disturbed_clip
 from chronopose.data.lift_h36m import TEST, TRAIN, read_h36m_clips
 from chronopose.engine.fit_lift import LiftFit, LiftSettings, fit_lift
 from chronopose.engine.plain_run import Resume
-from chronopose.engine.record import hardware
 from chronopose.errors import UsageError
 from chronopose.models._find import build_lifter
+from chronopose.recipes._recipe import Places, card_facts
 from chronopose.recipes._run import WEIGHTS
-
-if TYPE_CHECKING:
-    from chronopose.recipes._recipe import Places
 
 Clips = tuple[LiftClip, ...]
 
@@ -131,68 +128,44 @@ class LiftRecipe:
         self, run_dir: Path | str, *, places: Places, init: Path | str | None = None,
         resume: Resume = "auto", device: str = "auto", quiet: bool = False,
     ) -> LiftFit:  # fmt: skip
-        """Train the lifter; see :func:`run_lift`."""
-        return run_lift(
-            self, run_dir, places=places, init=init, resume=resume, device=device, quiet=quiet
-        )
+        """Train the lifter, and save its weights with a card.
 
+        Args:
+            run_dir: Folder of the run; ends with ``weights.safetensors`` and its card in it.
+            places: Folder of the data.
+            init: Weights to start from; None: random ones.
+            resume: As for :func:`~chronopose.engine.fit_lift.fit_lift`.
+            device: ``auto``, ``cpu`` or ``cuda``.
+            quiet: No progress bar.
 
-def run_lift(
-    recipe: LiftRecipe,
-    run_dir: Path | str,
-    *,
-    places: Places,
-    init: Path | str | None = None,
-    resume: Resume = "auto",
-    device: str = "auto",
-    quiet: bool = False,
-) -> LiftFit:
-    """Train the lifter of a recipe, and save its weights with a card.
+        Raises:
+            UsageError: no folder was given, or the folder of the run holds another one.
+            FormatError: the folder does not hold what it should.
+            WeightsError: the weights to start from do not fit.
+        """
+        import torch
 
-    Args:
-        recipe: What to train.
-        run_dir: Folder of the run; ends with ``weights.safetensors`` and its card in it.
-        places: Folder of the data.
-        init: Weights to start from; None: random ones.
-        resume: As for :func:`~chronopose.engine.fit_lift.fit_lift`.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        quiet: No progress bar.
+        from chronopose import zoo
 
-    Raises:
-        UsageError: no folder was given, or the folder of the run holds another one.
-        FormatError: the folder does not hold what it should.
-        WeightsError: the weights to start from do not fit.
-    """
-    import torch
-
-    from chronopose import zoo
-
-    torch.manual_seed(recipe.settings.seed)
-    model = build_lifter(recipe.model, None, **recipe.overrides)
-    if init is not None:
-        model.load_state_dict(zoo.load_lifter(recipe.model, weights=init).state_dict())
-    train, val = recipe.data.read(places)
-    result = fit_lift(
-        model, train, val, recipe.settings, run_dir, resume, device=device, name=recipe.name,
-        quiet=quiet,
-    )  # fmt: skip
-    zoo.save(result.model, result.run_dir / WEIGHTS, _card(recipe, result))
-    return result
+        torch.manual_seed(self.settings.seed)
+        model = build_lifter(self.model, None, **self.overrides)
+        if init is not None:
+            model.load_state_dict(zoo.load_lifter(self.model, weights=init).state_dict())
+        train, val = self.data.read(places)
+        result = fit_lift(
+            model, train, val, self.settings, run_dir, resume, device=device, name=self.name,
+            quiet=quiet,
+        )  # fmt: skip
+        zoo.save(result.model, result.run_dir / WEIGHTS, _card(self, result))
+        return result
 
 
 def _card(recipe: LiftRecipe, result: LiftFit) -> dict[str, Any]:
     """What the weights card says beside what the model knows itself."""
     command = f"chronopose train {recipe.name} --data DIR"
     flip = ", flip test" if recipe.settings.flip_test else ""
-    machine = hardware()
     return {
-        "name": recipe.model,
-        "training_data": recipe.trained_on,
-        "terms": recipe.terms,
-        "command": command,
-        "hardware": f"{machine['cores']} CPU cores ({machine['processor']})"
-        + "".join(f", {gpu}" for gpu in machine["gpus"]),
-        "seeds": (recipe.settings.seed,),
+        **card_facts(recipe.model, recipe, command),
         "scores": [
             {
                 "data": recipe.data.told,

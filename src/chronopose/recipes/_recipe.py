@@ -24,6 +24,7 @@ from chronopose.data.datasets.procedural import ProceduralClips
 from chronopose.data.sampling import Mixture
 from chronopose.data.shards import ShardClips
 from chronopose.data.transforms import NOTHING, Augmentation
+from chronopose.engine.record import hardware
 from chronopose.engine.settings import TrainSettings
 from chronopose.errors import UsageError
 
@@ -247,6 +248,26 @@ class OtherRecipe(Protocol):
 
 
 AnyRecipe = Recipe | OtherRecipe
+
+
+def card_facts(name: str, recipe: Any, command: str) -> dict[str, Any]:
+    """What every weights card of a run says beside what the model knows itself.
+
+    Args:
+        name: ``MODEL:PRESET`` of the weights.
+        recipe: The experiment: its ``trained_on``, ``terms`` and the seed of its settings.
+        command: What to type to train them again.
+    """
+    machine = hardware()
+    return {
+        "name": name,
+        "training_data": recipe.trained_on,
+        "terms": recipe.terms,
+        "command": command,
+        "hardware": f"{machine['cores']} CPU cores ({machine['processor']})"
+        + "".join(f", {gpu}" for gpu in machine["gpus"]),
+        "seeds": (recipe.settings.seed,),
+    }
 
 
 @cache

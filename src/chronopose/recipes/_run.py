@@ -13,11 +13,10 @@ from torch import Tensor
 from chronopose.engine.checkpoint import read_checkpoint
 from chronopose.engine.fit import FitResult, fit
 from chronopose.engine.plain_run import Resume
-from chronopose.engine.record import hardware
 from chronopose.errors import UsageError
 from chronopose.models._base import PoseModel
 from chronopose.models._find import build_model
-from chronopose.recipes._recipe import AnyRecipe, Places, Recipe
+from chronopose.recipes._recipe import AnyRecipe, Places, Recipe, card_facts
 
 WEIGHTS = "weights.safetensors"
 
@@ -105,15 +104,8 @@ def card_of(recipe: Recipe, result: FitResult) -> dict[str, Any]:
                 "command": command,
             }
         )
-    machine = hardware()
     return {
-        "name": recipe.model,
-        "training_data": recipe.trained_on,
-        "terms": recipe.terms,
-        "command": command,
-        "hardware": f"{machine['cores']} CPU cores ({machine['processor']})"
-        + "".join(f", {gpu}" for gpu in machine["gpus"]),
-        "seeds": (recipe.settings.seed,),
+        **card_facts(recipe.model, recipe, command),
         "scores": scores,
         "notes": f"{result.steps} steps; averaged weights of the last step.",
     }

@@ -13,14 +13,13 @@ from chronopose.data.scenes import LabelledScenes
 from chronopose.engine.fit_scene import SceneFit, SceneSettings, fit_scene
 from chronopose.engine.plain_run import Resume
 from chronopose.engine.predict_scenes import headline, score_scenes
-from chronopose.engine.record import hardware
 from chronopose.errors import UsageError, WeightsError
 from chronopose.models._find import build_scene_model
+from chronopose.recipes._recipe import Places, card_facts
 from chronopose.recipes._run import WEIGHTS
 
 if TYPE_CHECKING:
     from chronopose.models._scene import SceneModel
-    from chronopose.recipes._recipe import Places
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,70 +60,55 @@ class SceneRecipe:
         self, run_dir: Path | str, *, places: Places, init: Path | str | None = None,
         resume: Resume = "auto", device: str = "auto", quiet: bool = False,
     ) -> SceneFit:  # fmt: skip
-        """Train the model; see :func:`run_scene`."""
-        return run_scene(
-            self, run_dir, places=places, init=init, resume=resume, device=device, quiet=quiet
-        )
+        """Train the model, and save its weights with a card.
 
+        Args:
+            run_dir: Folder of the run; ends with ``weights.safetensors`` and its card in it.
+            places: Folder of the data.
+            init: Weights to start from, or the folder of a run of the same model.
+            resume: As for :func:`~chronopose.engine.fit_scene.fit_scene`.
+            device: ``auto``, ``cpu`` or ``cuda``.
+            quiet: No progress bar.
 
-def run_scene(
-    recipe: SceneRecipe,
-    run_dir: Path | str,
-    *,
-    places: Places,
-    init: Path | str | None = None,
-    resume: Resume = "auto",
-    device: str = "auto",
-    quiet: bool = False,
-) -> SceneFit:
-    """Train the model of a recipe, and save its weights with a card.
+        Raises:
+            UsageError: a folder or weights that the recipe needs were not given.
+            FormatError: the folder does not hold the data set.
+            WeightsError: the weights to start from do not fit.
+        """
+        import torch
 
-    Args:
-        recipe: What to train.
-        run_dir: Folder of the run; ends with ``weights.safetensors`` and its card in it.
-        places: Folder of the data.
-        init: Weights to start from, or the folder of a run of the same model.
-        resume: As for :func:`~chronopose.engine.fit_scene.fit_scene`.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        quiet: No progress bar.
+        from chronopose import zoo
 
-    Raises:
-        UsageError: a folder or weights that the recipe needs were not given.
-        FormatError: the folder does not hold the data set.
-        WeightsError: the weights to start from do not fit.
-    """
-    import torch
+        if places.data is None:
+            raise UsageError(
+                f"This recipe needs the data set {self.dataset!r}: give its folder with --data. "
+                f"'chronopose data check {self.dataset} --root DIR' says what it should hold."
+            )
+        if self.needs_init and init is None:
+            raise UsageError(
+                f"{self.name} goes on from an earlier run: name its weights by --init."
+            )
+        torch.manual_seed(self.settings.seed)
+        model = build_scene_model(self.model, None, **self.overrides)
+        _start(model, self, init)
+        scenes = LabelledScenes(
+            find_dataset(self.dataset, places.data, "train"),
+            frames=len(model.needs.offsets), skeleton=model.codec.skeleton,
+        )  # fmt: skip
+        validate = None
+        if self.val_split is not None and self.settings.val_every:
+            held_out = find_dataset(self.dataset, places.data, self.val_split, **self.val_options)
+            held_out.sequences()  # missing labels show now, not after hours
 
-    from chronopose import zoo
+            def validate(averaged: SceneModel) -> dict[str, float]:
+                return headline(score_scenes(averaged, held_out).values)
 
-    if places.data is None:
-        raise UsageError(
-            f"This recipe needs the data set {recipe.dataset!r}: give its folder with --data. "
-            f"'chronopose data check {recipe.dataset} --root DIR' says what it should hold."
-        )
-    if recipe.needs_init and init is None:
-        raise UsageError(f"{recipe.name} goes on from an earlier run: name its weights by --init.")
-    torch.manual_seed(recipe.settings.seed)
-    model = build_scene_model(recipe.model, None, **recipe.overrides)
-    _start(model, recipe, init)
-    scenes = LabelledScenes(
-        find_dataset(recipe.dataset, places.data, "train"),
-        frames=len(model.needs.offsets), skeleton=model.codec.skeleton,
-    )  # fmt: skip
-    validate = None
-    if recipe.val_split is not None and recipe.settings.val_every:
-        held_out = find_dataset(recipe.dataset, places.data, recipe.val_split, **recipe.val_options)
-        held_out.sequences()  # missing labels show now, not after hours
-
-        def validate(averaged: SceneModel) -> dict[str, float]:
-            return headline(score_scenes(averaged, held_out).values)
-
-    result = fit_scene(
-        model, scenes, recipe.settings, run_dir, resume, augmentation=recipe.augmentation,
-        validate=validate, device=device, name=recipe.name, quiet=quiet,
-    )  # fmt: skip
-    zoo.save(result.model, result.run_dir / WEIGHTS, _card(recipe, result))
-    return result
+        result = fit_scene(
+            model, scenes, self.settings, run_dir, resume, augmentation=self.augmentation,
+            validate=validate, device=device, name=self.name, quiet=quiet,
+        )  # fmt: skip
+        zoo.save(result.model, result.run_dir / WEIGHTS, _card(self, result))
+        return result
 
 
 def _start(model: SceneModel, recipe: SceneRecipe, init: Path | str | None) -> None:
@@ -154,7 +138,7 @@ def _card(recipe: SceneRecipe, result: SceneFit) -> dict[str, Any]:
     command = f"chronopose train {recipe.name} --data DIR" + (
         " --init RUN" if recipe.needs_init else ""
     )
-    machine, scores = hardware(), []
+    scores: list[dict[str, Any]] = []
     if result.validated and "ap" in result.validation:
         options = "".join(f", {k}={v}" for k, v in recipe.val_options.items())
         scores.append(
@@ -167,13 +151,7 @@ def _card(recipe: SceneRecipe, result: SceneFit) -> dict[str, Any]:
         )
     averaged = "averaged weights" if recipe.settings.ema_decay else "weights"
     return {
-        "name": recipe.model,
-        "training_data": recipe.trained_on,
-        "terms": recipe.terms,
-        "command": command,
-        "hardware": f"{machine['cores']} CPU cores ({machine['processor']})"
-        + "".join(f", {gpu}" for gpu in machine["gpus"]),
-        "seeds": (recipe.settings.seed,),
+        **card_facts(recipe.model, recipe, command),
         "scores": scores,
         "notes": f"{result.steps} steps; {averaged} of the last step.",
     }

@@ -160,12 +160,12 @@ class Card:
                 for s in self.scores
             ]
         loader = _loader(self.model)
-        if loader == "load":
+        if loader == "zoo.load":
             lines += ["", "```python", "import chronopose", ""]
             lines += [f'chronopose.load("{self.name}")', "```"]
         elif loader:
             lines += ["", "```python", "from chronopose import zoo", ""]
-            lines += [f'zoo.{loader}("{self.name}")', "```"]
+            lines += [f'{loader}("{self.name}")', "```"]
         else:
             lines += ["", "Used by `chronopose predict --detector builtin`, which is the default."]
         return "\n".join(lines) + "\n"
@@ -274,11 +274,7 @@ def _loader(model: str) -> str:
 
     if model in NO_POSE:
         return ""
-    kinds = {
-        "SceneModel": "load_scene", "LiftModel": "load_lifter", "FaceModel": "load_face_model",
-        "RepresentationModel": "load_representation",
-    }  # fmt: skip
-    return kinds.get(kind_of(model).base, "load")
+    return kind_of(model).load
 
 
 def _short(value: Any) -> str:

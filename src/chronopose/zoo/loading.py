@@ -63,7 +63,7 @@ def load(
         The model in eval mode; its attribute ``card`` is the :class:`Card`.
 
     Raises:
-        UsageError: there is no such model or preset, or it reads whole frames.
+        UsageError: there is no such model or preset, or it reads no crops.
         WeightsError: there are no such weights, or they are damaged, unsafe or of another model.
     """
     model: PoseModel = _load(CROPS, name, weights, device, verify)
