@@ -72,6 +72,27 @@ def test_rows_are_trained_judged_and_reported_and_a_second_run_only_reads(
     assert {r.name: r.stat().st_mtime_ns for r in (out / "rows").iterdir()} == before
 
 
+def test_regressions_stand_on_a_frozen_regression(world: Path, capsys: pytest.CaptureFixture[str]):
+    torch.manual_seed(0)
+    single = build_model("dsta:lite", crop_size=(96, 128), num_frames=1)
+    card = {"training_data": "none", "terms": "none", "command": "none"}
+    zoo.save(single, world / "dsta1.safetensors", {"name": "dsta:lite", **card})
+    rows = ["--rows", "single regression", "dsta, still", "dsta", "--seeds", "1"]
+    out = ["--out", str(world / "regressed")]
+    assert arena(world, *rows, *out) != 0
+    assert "dsta_lite_nano" in capsys.readouterr().err
+    weights = ["--regression", str(world / "dsta1.safetensors")]
+    assert arena(world, *rows, *out, *weights) == 0
+    told = capsys.readouterr().out
+    assert "| single regression |" in told and "| dsta - dsta, still: " in told
+    records = {r.stem for r in (world / "regressed" / "rows").iterdir()}
+    assert records == {"single_regression-0", "dsta__still-0", "dsta-0"}
+    zoo.save(build_model("dsta:lite"), world / "dsta3.safetensors", {"name": "dsta:lite", **card})
+    weights = ["--regression", str(world / "dsta3.safetensors")]
+    assert arena(world, *rows, *out, *weights) != 0
+    assert "reads 3 frames" in capsys.readouterr().err
+
+
 def test_detected_boxes_are_written_as_evaluate_reads_them(world: Path):
     out = world / "boxes.json"
     command = ["data", "boxes", "synthtrack", "--root", str(world / "set"), "--split", "train"]

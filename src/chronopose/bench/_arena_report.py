@@ -29,6 +29,8 @@ CLAIMS = (
     ("flowing", "flowing, sum", "learnt weights of frames against a plain sum"),
     ("dkd", "dkd, per frame", "kernels distilled from the frame before"),
     ("dkd", "dkd, no adversary", "the critic of changes"),
+    ("dsta", "dsta, one frame", "coordinates from three frames against one"),
+    ("dsta", "dsta, still", "of that, what time brings"),
 )
 """Pairs of rows that the paper's claims are about."""
 

@@ -11,6 +11,9 @@ from chronopose.errors import UsageError
 from chronopose.models._base import PoseModel
 from chronopose.models._find import build_model, model_files
 
+TWIN, REGRESSION = "simple_baseline:lite", "dsta:lite"
+"""What rows stand on: heatmaps of one frame, or coordinates of one frame."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Contestant:
@@ -23,6 +26,7 @@ class Contestant:
         changes: Fields of its Config that differ from the preset.
         still: Trained and tested with the key frame in the place of all frames.
         trained: Whether anything in it is trained in the arena.
+        stands_on: The model whose backbone it stands on, ``MODEL:PRESET``.
     """
 
     name: str
@@ -31,19 +35,24 @@ class Contestant:
     changes: Mapping[str, Any] = field(default_factory=dict)
     still: bool = False
     trained: bool = True
+    stands_on: str = TWIN
 
     def build(self, crop_size: tuple[int, int], sigma: float) -> PoseModel:
         """With random weights.
 
         Args:
             crop_size: Width and height, pixels.
-            sigma: Spread of the target, cells.
+            sigma: Spread of the target, cells; coordinates have none.
         """
-        return build_model(self.model, None, crop_size=crop_size, sigma=sigma, **self.changes)
+        changes = {"crop_size": crop_size, "sigma": sigma, **self.changes}
+        if self.stands_on == REGRESSION:
+            del changes["sigma"]
+        return build_model(self.model, None, **changes)
 
 
 SINGLE = "single frame"
 STILL = "tdmi, still"
+REGRESSED = "single regression"
 
 _EVERY = (
     Contestant(
@@ -112,6 +121,22 @@ _EVERY = (
         told="kernels distilled from the frame before, two frames back",
     ),
     Contestant(name="dkd", model="dkd:lite", told="the same against a critic of changes"),
+    Contestant(
+        name=REGRESSED, model=REGRESSION, changes={"num_frames": 1}, trained=False,
+        stands_on=REGRESSION, told="the frozen regression of one frame that dsta stands on",
+    ),
+    Contestant(
+        name="dsta, one frame", model=REGRESSION, changes={"num_frames": 1}, stands_on=REGRESSION,
+        told="the same, trained on these clips",
+    ),
+    Contestant(
+        name="dsta, still", model=REGRESSION, still=True, stands_on=REGRESSION,
+        told="dsta that is shown the key frame three times",
+    ),
+    Contestant(
+        name="dsta", model=REGRESSION, stands_on=REGRESSION,
+        told="coordinates from three frames",
+    ),
 )  # fmt: skip
 
 ABLATIONS = (

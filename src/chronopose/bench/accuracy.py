@@ -12,14 +12,14 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from chronopose import zoo
-from chronopose.bench._contestants import Contestant
+from chronopose.bench._contestants import REGRESSION, TWIN, Contestant
 from chronopose.bench._kept_rows import known_row, row_file, slug
 from chronopose.bench.speed import bench_poses
 from chronopose.data.datasets._base import LabelledSet
@@ -29,14 +29,14 @@ from chronopose.data.shards import ShardClips
 from chronopose.data.transforms import Augmentation, Flip, Rotate, Scale, Shift
 from chronopose.engine.feature_bank import FeatureBank
 from chronopose.engine.fit_kept import KeptSettings, fit_kept
-from chronopose.engine.kept import predict_kept, use_kept
+from chronopose.engine.kept import predict_kept, stages_of, use_kept
 from chronopose.engine.predict_set import predict_set
 from chronopose.engine.record import hardware
 from chronopose.engine.score import score
 from chronopose.engine.strata import score_strata
+from chronopose.errors import UsageError
 from chronopose.io.atomic import write_json
 from chronopose.models._base import PoseModel
-from chronopose.models._find import find_model, parse_name
 from chronopose.nn.backbones import Backbone
 from chronopose.nn.flow import CropFlows
 from chronopose.tensors import ClipBatch
@@ -102,6 +102,7 @@ class ArenaPlan:
         tier: How large.
         seeds: Of the training; spreads are over them.
         boxes: File of detected boxes for a second judgement; None leaves it out.
+        regression: Weights of the regression of one frame that rows of dsta stand on.
     """
 
     shards: Path
@@ -111,6 +112,7 @@ class ArenaPlan:
     tier: Tier = field(default_factory=lambda: TIERS["nano"])
     seeds: tuple[int, ...] = (0, 1, 2)
     boxes: Path | None = None
+    regression: Path | None = None
 
     def seen(self) -> dict[str, Any]:
         """Plain values that decide what the banks hold, but for the data themselves."""
@@ -150,36 +152,31 @@ def run_arena(
     """
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    twin = zoo.load("simple_baseline:lite", weights=plan.twin)
+    twin = zoo.load(TWIN, weights=plan.twin)
     data = SynthTrack(root=plan.root, split=plan.split, every=plan.tier.every)
     source = ShardClips(plan.shards, skeleton=twin.codec.skeleton, frames=FRAMES)
     seen = {
         **plan.seen(), "train": source.fingerprint(), "val": data.fingerprint(),
         "boxes": None if plan.boxes is None else sha256_of(plan.boxes),
     }  # fmt: skip
+    grounds = {TWIN: _Ground(plan, source, data, twin, seen, folder)}
+    if any(r.stands_on == REGRESSION for r in rows):
+        grounds[REGRESSION] = _regression(grounds[TWIN])
     jobs = [(r, s) for r in rows for s in (plan.seeds if r.trained else plan.seeds[:1])]
-    known = {
-        (row.name, seed): known_row(row_file(folder, row.name, seed), _key(row, seed, plan, seen))
-        for row, seed in jobs
-    }
+    keys = {(r.name, s): _key(r, s, plan, grounds[r.stands_on].seen) for r, s in jobs}
+    known = {(n, s): known_row(row_file(folder, n, s), key) for (n, s), key in keys.items()}
     write_json(
         folder / "manifest.json",
         {"seen": seen, "learnt": plan.learnt(), "seeds": list(plan.seeds),
          "rows": [asdict(r) for r in rows], "clips_train": len(source), "hardware": hardware()},
     )  # fmt: skip
     say(f"{len(source)} training clips of {plan.shards}")
-    train = _train_bank(folder / "bank_train", plan, source, twin, seen)
-    if any(known[row.name, seed] is None and _whole_clip(row) for row, seed in jobs):
-        train.complete(_train_batches(plan, source))
-    judges = {"labels": _Judge(folder / "bank_labels", plan, data, twin, seen, None)}
-    if plan.boxes is not None:
-        judges["detected"] = _Judge(folder / "bank_detected", plan, data, twin, seen, plan.boxes)
     records = []
     for row, seed in jobs:
         record = known[row.name, seed]
         if record is None:
-            record = _run_row(row, seed, plan, twin, train, judges, folder)
-            record["key"] = _key(row, seed, plan, seen)
+            record = _run_row(row, seed, plan, grounds[row.stands_on], folder)
+            record["key"] = keys[row.name, seed]
             file = row_file(folder, row.name, seed)
             file.parent.mkdir(exist_ok=True)
             write_json(file, record)
@@ -188,54 +185,105 @@ def run_arena(
     return records
 
 
+class _Ground:
+    """A frozen network that rows stand on: its banks, built when they are first asked for."""
+
+    def __init__(
+        self, plan: ArenaPlan, source: ShardClips, data: LabelledSet, twin: PoseModel,
+        seen: Mapping[str, Any], folder: Path, prefix: str = "bank",
+    ) -> None:  # fmt: skip
+        self.plan, self.source, self.data = plan, source, data
+        self.twin, self.seen, self.folder, self.prefix = twin, seen, folder, prefix
+        self._flows = CropFlows("dis") if isinstance(twin.backbone, Backbone) else None
+
+    def bank(
+        self, name: str, batches: Iterator[ClipBatch], count: int, facts: Mapping[str, Any]
+    ) -> FeatureBank:
+        """What the network makes of clips, computed once."""
+        place = self.folder / f"{self.prefix}_{name}"
+        own = {**self.seen, **facts}
+        return FeatureBank.build(place, batches, count, stages_of(self.twin), self._flows, own)
+
+    def train(self, *, whole_clip: bool) -> FeatureBank:
+        """The training clips; with the labels of all frames where they are asked for."""
+        count = -(-self.plan.tier.windows // _BATCH) * _BATCH
+        facts = {"kind": "train", "boxes": None}
+        found = self.bank("train", _train_batches(self.plan, self.source), count, facts)
+        if whole_clip:
+            found.complete(_train_batches(self.plan, self.source))
+        return found
+
+    @cached_property
+    def judges(self) -> dict[str, _Judge]:
+        """Boxes -> who scores models on them."""
+        found = {"labels": _Judge(self, "labels", None)}
+        if self.plan.boxes is not None:
+            found["detected"] = _Judge(self, "detected", self.plan.boxes)
+        return found
+
+
+def _regression(twins: _Ground) -> _Ground:
+    """The same data before the frozen regression."""
+    plan = twins.plan
+    if plan.regression is None:
+        raise UsageError(
+            "Rows of dsta stand on a regression of one frame: train it with 'chronopose train "
+            "dsta_lite_nano', and name its weights by --regression."
+        )
+    model = zoo.load(REGRESSION, weights=plan.regression)
+    if model.needs.offsets != (0,) or tuple(model.codec.crop_size) != plan.tier.crop_size:
+        raise UsageError(
+            f"{plan.regression} reads {len(model.needs.offsets)} frames of {model.codec.crop_size} "
+            f"pixels; rows of dsta stand on one frame of {plan.tier.crop_size}."
+        )
+    seen = {**twins.seen, "twin_sha256": sha256_of(plan.regression)}
+    return _Ground(plan, twins.source, twins.data, model, seen, twins.folder, "bank_regression")
+
+
 def _key(row: Contestant, seed: int, plan: ArenaPlan, seen: Mapping[str, Any]) -> dict[str, Any]:
     """What a record must have been made of, as it comes back from JSON."""
-    key = {"seen": dict(seen), "learnt": plan.learnt(), "row": asdict(row), "seed": seed}
+    who = {k: v for k, v in asdict(row).items() if k != "stands_on"}  # told by the twin's hash
+    key = {"seen": dict(seen), "learnt": plan.learnt(), "row": who, "seed": seed}
     plain: dict[str, Any] = json.loads(json.dumps(key))
     return plain
 
 
 def _run_row(
-    row: Contestant, seed: int, plan: ArenaPlan, twin: PoseModel, train: FeatureBank,
-    judges: Mapping[str, _Judge], folder: Path,
-) -> dict[str, Any]:  # fmt: skip
+    row: Contestant, seed: int, plan: ArenaPlan, ground: _Ground, folder: Path
+) -> dict[str, Any]:
     torch.manual_seed(seed)
     model: Any = row.build(plan.tier.crop_size, plan.tier.sigma)
     if row.trained:
-        model.load_single_frame(twin.state_dict())
+        model.load_single_frame(ground.twin.state_dict())
     else:
-        model.load_state_dict(twin.state_dict())
+        model.load_state_dict(ground.twin.state_dict())
     model = use_kept(model)
     curve: list[dict[str, float]] = []
+    train = ground.train(whole_clip=model.whole_clip) if row.trained else None
     started = time.perf_counter()
-    if row.trained:
+    if train is not None:
         run_dir = folder / "runs" / f"{slug(row.name)}-{seed}"
         settings = replace(plan.tier.training, seed=seed)
         model, curve = fit_kept(model, train, settings, run_dir, still=row.still)
     seconds = time.perf_counter() - started
-    ap = {name: judge(model, row.still) for name, judge in judges.items()}
+    ap = {name: judge(model, row.still) for name, judge in ground.judges.items()}
     return {"name": row.name, "seed": seed, "ap": ap, "curve": curve, "train_s": round(seconds, 1)}
 
 
 class _Judge:
     """Scores a model on one bank of the evaluation set."""
 
-    def __init__(
-        self, folder: Path, plan: ArenaPlan, data: LabelledSet, twin: PoseModel,
-        seen: Mapping[str, Any], boxes: Path | None,
-    ) -> None:  # fmt: skip
-        self._data, self._boxes = data, boxes
-        clips = data.clips(frames=FRAMES, skeleton=twin.codec.skeleton, boxes=boxes)
+    def __init__(self, ground: _Ground, name: str, boxes: Path | None) -> None:
+        self._data, self._boxes, plan = ground.data, boxes, ground.plan
+        clips = ground.data.clips(frames=FRAMES, skeleton=ground.twin.codec.skeleton, boxes=boxes)
         batches = (
             batch
             for batch, _, _ in eval_batches(
                 clips, shape=_CLIP, crop_size=plan.tier.crop_size, batch_size=_BATCH
             )
         )
-        own = {**seen, "kind": "judge", "boxes": str(boxes and boxes.name)}
-        self._bank = FeatureBank.build(
-            folder, batches, len(clips), _backbone(twin), CropFlows("dis"), own
-        )
+        facts = {"kind": "judge", "boxes": str(boxes and boxes.name)}
+        self._bank = ground.bank(name, batches, len(clips), facts)
 
     def __call__(self, model: PoseModel, still: bool) -> dict[str, dict[str, float]]:
         """Stratum -> group of joints -> AP."""
@@ -256,33 +304,12 @@ def _from_bank(
     return predict_kept(model, bank, batch_size=batch_size, still=still)
 
 
-def _train_bank(
-    folder: Path, plan: ArenaPlan, source: ShardClips, twin: PoseModel, seen: Mapping[str, Any]
-) -> FeatureBank:
-    count = -(-plan.tier.windows // _BATCH) * _BATCH
-    return FeatureBank.build(
-        folder, _train_batches(plan, source), count, _backbone(twin), CropFlows("dis"),
-        {**seen, "kind": "train", "boxes": None},
-    )  # fmt: skip
-
-
 def _train_batches(plan: ArenaPlan, source: ShardClips) -> Iterator[ClipBatch]:
     """The training clips of the bank, the same every time."""
     steps = -(-plan.tier.windows // _BATCH)
     stage = Stage(steps=steps, crop_size=plan.tier.crop_size, batch_size=_BATCH)
     batches = TrainBatches(source, [stage], shape=_CLIP, augmentation=AUGMENTATION, seed=0)
     return (batches[i] for i in range(steps))
-
-
-def _whole_clip(row: Contestant) -> bool:
-    """Whether a row is trained on the labels of all frames, which a bank keeps on demand only."""
-    return row.trained and bool(find_model(parse_name(row.model).model).whole_clip)
-
-
-def _backbone(model: PoseModel) -> Backbone:
-    backbone = model.backbone
-    assert isinstance(backbone, Backbone)
-    return backbone
 
 
 def measure_costs(
@@ -301,8 +328,8 @@ def measure_costs(
         params = sum(p.numel() for p in model.parameters())
         twin: Any = model
         frozen = sum(p.numel() for p in twin.backbone.parameters())
-        head = getattr(twin, "visual_head", None) or twin.head
-        frozen += sum(p.numel() for p in head.parameters())
+        head = getattr(twin, "visual_head", None) or getattr(twin, "head", None)
+        frozen += sum(p.numel() for p in head.parameters()) if head is not None else 0
         macs, seconds = found[name]
         costs[name] = {
             "macs": macs, "ms": 1e3 * seconds, "params": params,

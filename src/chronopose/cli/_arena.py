@@ -14,6 +14,8 @@ def add_arena_flags(parser: Any) -> None:
     add("--split", default="val", metavar="NAME", help="accuracy: val or test")
     add("--twin", default=None, type=str | None, metavar="FILE",
         help="accuracy: weights of the single-frame network that all stand on")  # fmt: skip
+    add("--regression", default=None, type=str | None, metavar="FILE",
+        help="accuracy: weights of the one-frame regression of the rows of dsta")  # fmt: skip
     add("--tier", default="nano", metavar="NAME", help="accuracy: nano or lite")
     add("--rows", default=None, nargs="+", type=str, metavar="NAME",
         help="accuracy, lift: who takes part (default: everybody)")  # fmt: skip
@@ -42,7 +44,7 @@ def run_accuracy(options: Any) -> int:
     from pathlib import Path
 
     from chronopose.bench._arena_report import write_report
-    from chronopose.bench._contestants import contestants
+    from chronopose.bench._contestants import REGRESSION, contestants
     from chronopose.bench.accuracy import TIERS, ArenaPlan, measure_costs, run_arena
     from chronopose.errors import UsageError
 
@@ -64,10 +66,13 @@ def run_accuracy(options: Any) -> int:
         training=replace(tier.training, steps=steps),
     )  # fmt: skip
     rows = contestants(options.rows, ablations=options.ablations)
+    if options.rows is None and options.regression is None:
+        rows = [r for r in rows if r.stands_on != REGRESSION]
     plan = ArenaPlan(
         shards=Path(options.shards), root=Path(options.data), twin=Path(options.twin),
         split=options.split, tier=tier, seeds=tuple(range(options.seeds)),
         boxes=None if options.boxes is None else Path(options.boxes),
+        regression=None if options.regression is None else Path(options.regression),
     )  # fmt: skip
     out = options.out or "runs/arena"
     records = run_arena(plan, rows, out)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,7 +30,7 @@ from torch import Tensor
 from chronopose.engine.module import small_pictures
 from chronopose.errors import FormatError, ShapeError, UsageError
 from chronopose.io.atomic import replacing
-from chronopose.nn.backbones import ALL_STAGES, Backbone
+from chronopose.nn.backbones import ALL_STAGES
 from chronopose.tensors import ClipBatch
 
 FORMAT = 1
@@ -45,6 +45,19 @@ class Flows(Protocol):
 
     def __call__(self, images: Tensor, key: int) -> Tensor:
         """``(B, T, 3, H, W) -> (B, T - 1, 2, h, w)`` from the key frame to the others, in cells."""
+
+
+class Stages(Protocol):
+    """A frozen network: a :class:`~chronopose.nn.backbones.Backbone`, or one that pools."""
+
+    channels: Any
+    """Of the stages."""
+
+    def eval(self) -> Any:
+        """Without dropout, norms as trained."""
+
+    def forward_stages(self, frames: Tensor, stages: Sequence[int]) -> tuple[Tensor, ...]:
+        """``(N, 3, H, W)`` -> stages ``(N, C_j, h, w)``."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +107,7 @@ class FeatureBank:
         folder: Path | str,
         batches: Iterable[ClipBatch],
         count: int,
-        backbone: Backbone,
+        backbone: Stages,
         flows: Flows | None,
         identity: Mapping[str, Any],
     ) -> FeatureBank:
@@ -270,7 +283,7 @@ class FeatureBank:
 
 
 def _fill(
-    folder: Path, batches: Iterable[ClipBatch], count: int, backbone: Backbone, flows: Flows | None
+    folder: Path, batches: Iterable[ClipBatch], count: int, backbone: Stages, flows: Flows | None
 ) -> int:
     """Write the arrays; returns the position of the key frame."""
     arrays: dict[str, Any] = {}
@@ -299,7 +312,7 @@ def _fill(
 
 
 @torch.inference_mode()
-def _keep(batch: ClipBatch, backbone: Backbone, flows: Flows | None) -> Tensor:
+def _keep(batch: ClipBatch, backbone: Stages, flows: Flows | None) -> Tensor:
     """``(B, T, h, w, C + 2)`` float16."""
     clips, count = batch.frames.shape[:2]
     stages = torch.cat(backbone.forward_stages(batch.frames.flatten(0, 1), ALL_STAGES), 1)

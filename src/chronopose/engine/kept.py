@@ -1,8 +1,9 @@
 """Kept features in place of computed ones: the same model, fed from a feature bank.
 
-A multi-frame model asks its ``backbone`` for stages and, where it needs optical flow, its ``flow``
-for flow. Here both are replaced by modules that take them out of the frames they are given, which
-are then blocks of a :class:`~chronopose.engine.feature_bank.FeatureBank`. Nothing else changes.
+A multi-frame model asks its ``backbone`` for stages, or for one vector of the whole picture, and,
+where it needs optical flow, its ``flow`` for flow. Here both are replaced by modules that take them
+out of the frames they are given, which are then blocks of a
+:class:`~chronopose.engine.feature_bank.FeatureBank`. Nothing else changes.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from chronopose.engine.feature_bank import FLOW_CHANNELS, FeatureBank
 from chronopose.engine.module import to_float
 from chronopose.models._base import PoseModel
 from chronopose.nn.backbones import ALL_STAGES, Backbone
+from chronopose.nn.flow import CropFlows
 
 
 class KeptBackbone(Backbone):
@@ -50,15 +52,59 @@ class KeptFlows(nn.Module):
         return images[:, others, -FLOW_CHANNELS:]
 
 
+class VectorStages(nn.Module):
+    """A network that pools the whole picture, for a bank: its vector is a map of one cell.
+
+    Args:
+        backbone: ``(N, 3, H, W) -> (N, C)``, with C in ``channels``.
+    """
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.channels = (int(backbone.channels),)  # type: ignore[arg-type]
+
+    def forward_stages(
+        self, frames: Tensor, stages: Sequence[int] = ALL_STAGES
+    ) -> tuple[Tensor, ...]:
+        """The one stage, ``(N, C, 1, 1)``."""
+        return (self.backbone(frames)[..., None, None],)
+
+
+class KeptVectors(nn.Module):
+    """Takes the vector out of blocks ``(N, C + 2, 1, 1)``.
+
+    Args:
+        channels: C.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """``(N, C)``."""
+        return frames[:, : self.channels].flatten(1)
+
+
+def stages_of(model: PoseModel) -> Backbone | VectorStages:
+    """What of a frozen network a bank keeps."""
+    backbone = model.backbone
+    assert isinstance(backbone, nn.Module)
+    return backbone if isinstance(backbone, Backbone) else VectorStages(backbone)
+
+
 def use_kept(model: PoseModel) -> PoseModel:
     """Let a model read blocks of a bank; it is changed and returned.
 
     Its state dict loses the backbone, which the bank has replaced.
     """
-    backbone = model.backbone
-    assert isinstance(backbone, Backbone)
-    model.backbone = KeptBackbone(backbone.channels)
-    if hasattr(model, "flow"):
+    stages = stages_of(model)
+    if isinstance(stages, Backbone):
+        model.backbone = KeptBackbone(stages.channels)
+    else:
+        model.backbone = KeptVectors(*stages.channels)
+    if isinstance(getattr(model, "flow", None), CropFlows):
         model.flow = KeptFlows()
     return model
 

@@ -289,15 +289,21 @@ class DSTA(PoseModel):
         )
 
     def load_single_frame(self, state: Mapping[str, Tensor]) -> None:
-        """Start the backbone, and nothing else, from another network's.
+        """Start from a network of single pictures.
 
         Args:
             state: Of our simple_baseline or hrnet with the same backbone, or of a published
-                residual log-likelihood network (keys ``preact.*``), as the paper does.
+                residual log-likelihood network (keys ``preact.*``), as the paper does: the backbone
+                is taken and nothing else. Of a DSTA of one frame everything is taken, and its one
+                embedding of time serves all frames.
 
         Raises:
             WeightsError: an entry of the backbone is missing or of another shape.
         """
+        if state.get("time_embed", self.time_embed[:, :0]).shape[1] == 1:
+            embed = state["time_embed"].expand_as(self.time_embed)
+            self.load_state_dict({**state, "time_embed": embed})
+            return
         own = {k: v for k, v in self.backbone.state_dict().items() if not _coarse_only(k)}
         given = {}
         for key, value in state.items():

@@ -75,7 +75,7 @@ def sample_levels(values: Tensor, sizes: Sizes, places: Tensor, weights: Tensor)
         ShapeError: the sizes do not add up to the tokens, or not to the levels of the places.
     """
     n, tokens, heads, depth = values.shape
-    queries, levels, points = places.shape[1], places.shape[3], places.shape[4]
+    queries, levels = places.shape[1], places.shape[3]
     areas = [h * w for h, w in sizes]
     if sum(areas) != tokens or levels != len(areas):
         raise ShapeError(
@@ -84,15 +84,16 @@ def sample_levels(values: Tensor, sizes: Sizes, places: Tensor, weights: Tensor)
         )
     # Half precision cannot hold a position on a large map.
     exact = torch.float64 if places.dtype == torch.float64 else torch.float32
-    grid = (2 * places.to(exact) - 1).permute(0, 2, 1, 3, 4, 5).flatten(0, 1)
-    share = weights.permute(0, 2, 1, 3, 4).flatten(0, 1).to(exact)[:, None]
+    # Queries come last, so that products and sums run along memory.
+    grid = (2 * places.to(exact) - 1).permute(0, 2, 3, 4, 1, 5).flatten(0, 1)
+    share = weights.permute(0, 2, 3, 4, 1).flatten(0, 1).to(exact).contiguous()[:, None]
     total: Tensor | None = None
     for level, part in enumerate(values.split(areas, dim=1)):
         maps = part.permute(0, 2, 3, 1).reshape(n * heads, depth, *sizes[level]).to(exact)
         found = F.grid_sample(
-            maps, grid[:, :, level], mode="bilinear", padding_mode="zeros", align_corners=False
-        ).view(n * heads, depth, queries, points)
-        seen = (found * share[:, :, :, level]).sum(-1)
+            maps, grid[:, level], mode="bilinear", padding_mode="zeros", align_corners=False
+        )
+        seen = (found * share[:, :, level]).sum(2)
         total = seen if total is None else total + seen
     assert total is not None
     summed = total.view(n, heads, depth, queries).permute(0, 3, 1, 2)

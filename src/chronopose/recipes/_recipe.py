@@ -201,6 +201,8 @@ class Recipe:
         overrides: Fields of the model's Config that differ from the preset.
         single_frame: Name of the single-frame twin whose weights the model starts from; None
             starts from random weights.
+        backbone_only: Take the body of its backbone alone (``backbone.body.*`` there, ``*.body.*``
+            here); everything behind it stays random.
         needs_data: Whether a folder with a data set has to be given.
         trained_on: What the weights card says they were trained on.
         terms: Terms under which the weights may be used.
@@ -214,6 +216,7 @@ class Recipe:
     augmentation: Augmentation = NOTHING
     overrides: Mapping[str, Any] = field(default_factory=dict)
     single_frame: str | None = None
+    backbone_only: bool = False
     needs_data: bool = False
     trained_on: str = ""
     terms: str = ""

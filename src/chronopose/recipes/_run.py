@@ -13,7 +13,7 @@ from torch import Tensor
 from chronopose.engine.checkpoint import read_checkpoint
 from chronopose.engine.fit import FitResult, fit
 from chronopose.engine.plain_run import Resume
-from chronopose.errors import UsageError
+from chronopose.errors import UsageError, WeightsError
 from chronopose.models._base import PoseModel
 from chronopose.models._find import build_model
 from chronopose.recipes._recipe import AnyRecipe, Places, Recipe, card_facts
@@ -122,6 +122,9 @@ def start(model: PoseModel, recipe: Recipe, init: Path | str | None) -> None:
         return
     twin = recipe.single_frame or recipe.model
     state = _read_state(twin, init)
+    if recipe.backbone_only:
+        model.load_state_dict({**model.state_dict(), **_body(model, state, twin)})
+        return
     if recipe.single_frame is None or set(state) == set(model.state_dict()):
         model.load_state_dict(state)
         return
@@ -129,6 +132,21 @@ def start(model: PoseModel, recipe: Recipe, init: Path | str | None) -> None:
     if load is None:
         raise UsageError(f"{recipe.model} cannot start from the weights of {twin}.")
     load(state)
+
+
+def _body(model: PoseModel, state: Mapping[str, Tensor], twin: str) -> dict[str, Tensor]:
+    """Entries of the model's body, taken from that of the twin's backbone."""
+    mark, own = ".body.", model.state_dict()
+    names = {k.partition(mark)[2]: k for k in own if mark in k}
+    given = {k.removeprefix("backbone.body."): v for k, v in state.items()}
+    wrong = [n for n, k in names.items() if n not in given or given[n].shape != own[k].shape]
+    if wrong or not names:
+        raise WeightsError(
+            f"The backbone of {twin} is another one than that of {type(model).__name__}: "
+            f"{len(wrong)} of {len(names)} entries do not fit, e.g. {min(wrong, default='none')}. "
+            f"Choose a preset with the same backbone."
+        )
+    return {k: given[n] for n, k in names.items()}
 
 
 def _read_state(name: str, source: Path | str | None) -> dict[str, Tensor]:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from chronopose.data.transforms import Augmentation, Flip, Rotate, Scale, strong
 from chronopose.engine.settings import Phase, TrainSettings
-from chronopose.recipes._recipe import LabelledSpec, LSPETSpec, MixtureSpec, ProceduralSpec, Recipe
+from chronopose.recipes._recipe import (
+    LabelledSpec,
+    LSPETSpec,
+    MixtureSpec,
+    ProceduralSpec,
+    Recipe,
+    ShardSpec,
+)
 from chronopose.recipes.lspet import CROP, LSPET_TERMS
+from chronopose.recipes.synthetic import NANO_CROP
 
 COCO_TERMS = (
     "Trained on COCO: labels CC BY 4.0, pictures under the terms of their owners; check them "
@@ -94,6 +104,59 @@ def clnet_lite() -> Recipe:
         trained_on="LSPET images 1-8500; 1,500 procedural pictures",
         terms=LSPET_TERMS,
     )
+
+
+def clnet_lite_nano() -> Recipe:
+    """clnet:lite for small crops, from the body of simple_baseline:lite; the rest is random.
+
+    Command         chronopose train clnet_lite_nano --data LSPET --synthetic SHARDS --out RUN
+    Hardware        one CPU core, fp32, about 3 GB of memory
+    Hours           0.1
+    Published       none
+    Ours            see docs/models/clnet.md
+
+    One half of the comparison with heatmaps at equal backbone; the other is
+    :func:`simple_baseline_lite_body_nano`. ``--set seed=1`` for further seeds.
+    """
+    return Recipe(
+        name="clnet_lite_nano",
+        model="clnet:lite",
+        single_frame="simple_baseline:lite",
+        backbone_only=True,
+        train=MixtureSpec(parts=(LSPETSpec(split="train"), ShardSpec()), shares=(1, 1)),
+        val=LSPETSpec(split="val"),
+        augmentation=strong(),
+        overrides={"crop_size": NANO_CROP},
+        settings=TrainSettings(
+            phases=(Phase(steps=240, crop_size=NANO_CROP, batch_size=40, lr=(8e-4, 0.0)),),
+            optimiser="muon",
+            precision="fp32",
+            warmup_steps=30,
+            ema_decay=0.98,
+            val_every=240,
+            save_every=80,
+            flip_test=True,
+        ),
+        needs_data=True,
+        trained_on="LSPET images 1-8500; synthetic people of 'chronopose synth'",
+        terms=LSPET_TERMS,
+    )
+
+
+def simple_baseline_lite_body_nano() -> Recipe:
+    """simple_baseline:lite as in :func:`clnet_lite_nano`: its own pyramid and head start random.
+
+    Command         chronopose train simple_baseline_lite_body_nano --data LSPET
+                    --synthetic SHARDS --out RUN
+    Hardware        as for :func:`clnet_lite_nano`
+    Hours           0.15
+    Published       none
+    Ours            see docs/models/clnet.md
+    """
+    recipe, name = clnet_lite_nano(), "simple_baseline_lite_body_nano"
+    phases = tuple(replace(p, sigma=1.5) for p in recipe.settings.phases)
+    settings = replace(recipe.settings, phases=phases)
+    return replace(recipe, name=name, model="simple_baseline:lite", settings=settings)
 
 
 def _coco(

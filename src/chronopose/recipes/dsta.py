@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from chronopose.data.transforms import family, strong_video
+from chronopose.data.transforms import family, strong, strong_video
 from chronopose.engine.settings import Phase, TrainSettings
 from chronopose.recipes._posetrack import PEOPLE, POSETRACK_TERMS
-from chronopose.recipes._recipe import LabelledSpec, ProceduralSpec, Recipe
+from chronopose.recipes._recipe import (
+    LabelledSpec,
+    LSPETSpec,
+    MixtureSpec,
+    ProceduralSpec,
+    Recipe,
+    ShardSpec,
+)
 from chronopose.recipes.lspet import CROP, LSPET_TERMS
+from chronopose.recipes.synthetic import NANO_CROP
 
 EPOCH = PEOPLE // 32
 """Steps of 32 people that stand for one pass over the labelled people of PoseTrack, rounded."""
@@ -88,6 +96,42 @@ def dsta_lite() -> Recipe:
             save_every=250,
         ),
         trained_on="2,000 procedural clips; its backbone started from weights trained on LSPET",
+        terms=LSPET_TERMS,
+    )
+
+
+def dsta_lite_nano() -> Recipe:
+    """dsta:lite of one frame for small crops: what the regression rows of the arena stand on.
+
+    Command         chronopose train dsta_lite_nano --data LSPET --synthetic SHARDS --init TWIN
+                    --out RUN
+    Hardware        one CPU core, fp32, about 3 GB of memory
+    Hours           about 0.4
+    Published       none
+    Ours            see docs/arena.md
+
+    All weights are trained, on the data of :func:`~.synthetic.simple_baseline_lite_nano`. TWIN is a
+    run of that, or left out: then the backbone starts from the shipped weights.
+    """
+    return Recipe(
+        name="dsta_lite_nano",
+        model="dsta:lite",
+        single_frame="simple_baseline:lite",
+        train=MixtureSpec(parts=(LSPETSpec(split="train"), ShardSpec()), shares=(1, 1)),
+        val=LSPETSpec(split="val"),
+        augmentation=strong(),
+        overrides={"crop_size": NANO_CROP, "num_frames": 1},
+        settings=TrainSettings(
+            phases=(Phase(steps=900, crop_size=NANO_CROP, batch_size=48, lr=(1e-3, 0.0)),),
+            optimiser="muon",
+            precision="fp32",
+            warmup_steps=50,
+            ema_decay=0.99,
+            val_every=300,
+            save_every=100,
+        ),
+        needs_data=True,
+        trained_on="LSPET images 1-8500; synthetic people of 'chronopose synth'",
         terms=LSPET_TERMS,
     )
 

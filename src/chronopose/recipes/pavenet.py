@@ -121,6 +121,41 @@ def pavenet_lite() -> SceneRecipe:
     )  # fmt: skip
 
 
+def pavenet_lite_still() -> SceneRecipe:
+    """pavenet:lite on single frames of synthetic video: the start of both of its comparisons.
+
+    Command         chronopose train pavenet_lite_still --data SYNTHTRACK --out RUN
+    Hardware        one CPU core
+    Hours           1.5
+    Published       none for this network
+    Ours            not run
+
+    SYNTHTRACK as for :func:`pavenet_lite`. The backbone is that of ``simple_baseline:lite`` and
+    does not learn; turns and scales are mild, since there is no time to learn more than two passes.
+    """
+    return SceneRecipe(
+        name="pavenet_lite_still",
+        model="pavenet:lite",
+        dataset="synthtrack",
+        settings=SceneSettings(
+            steps=1600, batch_size=8, lr=4e-4, warmup_steps=100, drops=(1300,), frozen=1600,
+            clip_norm=1.0, ema_decay=0.99, val_every=400, save_every=50, log_every=25,
+        ),
+        augmentation=SceneAugmentation(
+            turn_deg=10.0, shorter=(160, 216), longest=384, crop_p=0.25,
+            crop_from=(216, 252), crop=(176, 288),
+        ),
+        val_options={"every": 8},
+        backbone_from="simple_baseline:lite",
+        overrides={"skeleton": "posetrack15", "frame_size": (320, 192), "num_frames": 1},
+        trained_on=(
+            "synthetic video of 'chronopose synth', frame by frame; its backbone is that of "
+            "simple_baseline:lite, whose training has seen LSPET"
+        ),
+        terms=LSPET_TERMS,
+    )  # fmt: skip
+
+
 def _posetrack(name: str, dataset: str) -> SceneRecipe:
     return SceneRecipe(
         name=name,

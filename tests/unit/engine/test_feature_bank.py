@@ -20,7 +20,7 @@ from chronopose.data.loader import ClipShape, eval_batches
 from chronopose.engine.evaluate import predict_samples
 from chronopose.engine.feature_bank import FLOW_CHANNELS, FeatureBank
 from chronopose.engine.fit_kept import KeptSettings, fit_kept
-from chronopose.engine.kept import hold_still, predict_kept, use_kept
+from chronopose.engine.kept import hold_still, predict_kept, stages_of, use_kept
 from chronopose.errors import FormatError, ShapeError, UsageError
 from chronopose.models._base import PoseModel
 from chronopose.models._find import build_model
@@ -79,6 +79,22 @@ def test_a_model_on_kept_features_answers_as_on_the_pictures(tmp_path: Path):
         got = kept(bank.frames(slice(2, 4), kept.needs.offsets)).heatmaps
     # Half precision keeps eleven bits.
     torch.testing.assert_close(got, wanted, rtol=0, atol=4e-3 * float(wanted.abs().max()))
+
+
+def test_a_model_of_pooled_pictures_answers_from_kept_vectors(tmp_path: Path):
+    torch.manual_seed(3)
+    model: Any = build_model("dsta:lite", crop_size=CROP).eval()
+    torch.nn.init.normal_(model.to_tokens.weight)
+    batches = [a_batch(seed) for seed in range(2)]
+    bank = FeatureBank.build(tmp_path / "bank", batches, 4, stages_of(model), None, {})
+    # Four stages of maps are one vector here: a cell, and two channels of flow that stay empty.
+    assert bank.features.shape == (4, 5, 1, 1, model.backbone.channels + FLOW_CHANNELS)
+    kept = use_kept(copy.deepcopy(model)).eval()
+    with torch.no_grad():
+        wanted = model(batches[1].frames[:, 1:4]).joints
+        got = kept(bank.frames(slice(2, 4), kept.needs.offsets)).joints
+    torch.testing.assert_close(got, wanted, rtol=0, atol=2e-3)
+    assert float((wanted[0] - wanted[1]).abs().max()) > 1e-2
 
 
 def test_a_shorter_window_takes_the_frames_around_the_key_frame(tmp_path: Path):

@@ -264,6 +264,19 @@ def test_the_backbone_starts_from_the_light_single_frame_network() -> None:
     assert torch.equal(model.to_tokens.weight, before)
 
 
+def test_a_dsta_of_one_frame_gives_everything() -> None:
+    single, model = lite(num_frames=1), lite()
+    torch.nn.init.normal_(single.head_coord[1].weight)
+    model.load_single_frame(single.state_dict())
+    assert torch.equal(model.head_coord[1].weight, single.head_coord[1].weight)
+    assert torch.equal(model.time_embed, single.time_embed.expand(1, 3, -1))
+    # Shown one picture three times, the tokens of a joint attend to equal tokens: nothing changes.
+    picture = torch.randn(1, 1, 3, 96, 64)
+    with torch.no_grad():
+        wanted = single.eval()(picture).joints
+        torch.testing.assert_close(model.eval()(picture.expand(-1, 3, -1, -1, -1)).joints, wanted)
+
+
 def test_a_published_regression_network_gives_its_backbone() -> None:
     source, model = lite(), lite()
     state = {f"preact.{k[5:]}": v for k, v in source.backbone.state_dict().items()}

@@ -101,6 +101,24 @@ def small(name: str, tmp_path, **changes: object) -> Recipe:
     return replace(find(name), train=data, val=data, settings=settings, **changes)
 
 
+def test_the_body_of_a_backbone_alone_starts_another_head():
+    twin = zoo.load("simple_baseline:lite").state_dict()
+    for name, body in (
+        ("clnet_lite_nano", "net.body."), ("simple_baseline_lite_body_nano", "backbone.body."),
+    ):  # fmt: skip
+        torch.manual_seed(0)
+        model = build_model(find(name).model)
+        before = {k: v.clone() for k, v in model.state_dict().items()}
+        start(model, find(name), None)
+        for key, value in model.state_dict().items():
+            wanted = before[key]
+            if key.startswith(body):
+                wanted = twin["backbone.body." + key.removeprefix(body)]
+            assert torch.equal(value, wanted), key
+    with pytest.raises(WeightsError, match="another one"):
+        start(build_model("clnet:r18"), find("clnet_lite_nano"), None)
+
+
 def test_a_single_frame_run_becomes_the_start_of_tdmi(tmp_path):
     places = Places(cache=tmp_path / "cache")
     single = run(
