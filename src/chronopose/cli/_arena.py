@@ -10,10 +10,16 @@ def add_arena_flags(parser: Any) -> None:
     add = parser.add_argument
     add("--shards", default=None, type=str | None, metavar="DIR",
         help="accuracy: training shards of 5 frames, of 'chronopose shards'")  # fmt: skip
-    add("--data", default=None, type=str | None, metavar="DIR", help="accuracy: root of SynthTrack")
-    add("--split", default="val", metavar="NAME", help="accuracy: val or test")
+    add(
+        "--data",
+        default=None,
+        type=str | None,
+        metavar="DIR",
+        help="accuracy, scenes: root of SynthTrack",
+    )
+    add("--split", default="val", metavar="NAME", help="accuracy, scenes: val or test")
     add("--twin", default=None, type=str | None, metavar="FILE",
-        help="accuracy: weights of the single-frame network that all stand on")  # fmt: skip
+        help="accuracy, scenes: weights of the single-frame network that all stand on")  # fmt: skip
     add("--regression", default=None, type=str | None, metavar="FILE",
         help="accuracy: weights of the one-frame regression of the rows of dsta")  # fmt: skip
     add("--tier", default="nano", metavar="NAME", help="accuracy: nano or lite")
@@ -78,4 +84,37 @@ def run_accuracy(options: Any) -> int:
     records = run_arena(plan, rows, out)
     costs = measure_costs(rows, tier, out)
     print(write_report(records, costs, rows, out))
+    return 0
+
+
+def run_scenes(options: Any) -> int:
+    """The same for whole frames: --data has the splits train and --split, --twin the start."""
+    from dataclasses import replace
+    from pathlib import Path
+
+    from chronopose.bench.scene_arena import (
+        ROWS,
+        TRAINING,
+        SceneArenaPlan,
+        run_scene_arena,
+        write_scene_report,
+    )
+    from chronopose.errors import UsageError
+
+    missing = [f"--{n}" for n in ("data", "twin") if getattr(options, n) is None]
+    if missing:
+        raise UsageError(
+            f"bench scenes needs {', '.join(missing)}: make clips with 'chronopose synth "
+            f"--benchmark synthtrack', and train the start with 'chronopose train "
+            f"pavenet_lite_still'."
+        )
+    if options.seeds < 1:
+        raise UsageError(f"--seeds counts trainings from 1; got {options.seeds}.")
+    plan = SceneArenaPlan(
+        root=Path(options.data), start=Path(options.twin), split=options.split,
+        training=replace(TRAINING, steps=options.steps or TRAINING.steps),
+        seeds=tuple(range(options.seeds)), rows=tuple(options.rows or ROWS),
+    )  # fmt: skip
+    out = options.out or "runs/scenes"
+    print(write_scene_report(run_scene_arena(plan, out), out))
     return 0

@@ -3,10 +3,11 @@
 speed: streamed inference (each frame encoded once, windows fused) against recomputing every frame
 of every window. memory: peak memory of ``predict`` on a long video against a short one. window:
 accuracy and encoded crops with windows held still (reencode, warp) against windows cut anew for
-every pose (key). metrics: PoseTrack AP and MOTA against plain loops, OKS AP against
-faster-coco-eval. synth: frames and labelled people a second of the generator, drawn with OpenGL
-against plain numpy. accuracy: the arena, multi-frame models trained under one budget on one frozen
-single-frame network, judged on SynthTrack by stratum. lift: lifters trained under one budget on
+every pose (key). metrics: PoseTrack AP and MOTA against plain loops, OKS AP against faster-coco-
+eval. synth: frames and labelled people a second of the generator, drawn with OpenGL against plain
+numpy. accuracy: the arena, multi-frame models trained under one budget on one frozen single-frame
+network, judged on SynthTrack by stratum. scenes: the same for PAVE-Net, whole frames without
+boxes, three frames against one (--data, --twin, --out). lift: lifters trained under one budget on
 free motion, judged on other people (CMU-Lift). faces: the multi-threshold triplet loss against
 plain loops, and what its thresholds do.
 """
@@ -32,7 +33,8 @@ def add_arguments(parser: Any) -> None:
     add(
         "what",
         choices=[
-            "speed", "memory", "window", "metrics", "synth", "accuracy", "lift", "css", "faces",
+            "speed", "memory", "window", "metrics", "synth", "accuracy", "scenes", "lift", "css",
+            "faces",
         ],
         help="what to measure",
     )  # fmt: skip
@@ -81,6 +83,10 @@ def run(options: Any) -> int:
         from chronopose.cli._arena import run_accuracy
 
         return run_accuracy(options)
+    if options.what == "scenes":
+        from chronopose.cli._arena import run_scenes
+
+        return run_scenes(options)
     if options.what == "lift":
         from chronopose.cli._lift_bench import run_lift
 

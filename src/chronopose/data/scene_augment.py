@@ -263,9 +263,9 @@ class SceneBatches(Dataset[SceneBatch]):
         source: Scenes.
         codec: Of the network.
         augmentation: How they are looked at; None shows them as in prediction.
+        batches: How many batches there are.
         frames: Length of a window.
         batch_size: Scenes of a batch.
-        batches: How many batches there are.
         seed: Decides order and augmentation.
         first: Use only so many scenes, the first of the source; None uses all.
         divisor: As for :func:`pack_scenes`.
@@ -276,10 +276,10 @@ class SceneBatches(Dataset[SceneBatch]):
         source: SceneSource,
         codec: SceneCodec,
         augmentation: SceneAugmentation | None,
+        batches: int,
         *,
         frames: int,
         batch_size: int,
-        batches: int,
         seed: int = 0,
         first: int | None = None,
         divisor: int = 32,

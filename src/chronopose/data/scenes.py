@@ -113,6 +113,7 @@ class _Key:
     joints: NDArray[np.float32]
     visible: NDArray[np.bool_]
     area: NDArray[np.float64]
+    size: tuple[int, int] | None
 
 
 class LabelledScenes:
@@ -175,7 +176,7 @@ class LabelledScenes:
         return _Key(
             s, f, self.data.picture_name(sequence, frame), sequence.is_video,
             ours.xy.astype(np.float32), ours.known if occluded else ours.visible,
-            np.nan_to_num(area),
+            np.nan_to_num(area), frame.size,
         )  # fmt: skip
 
     @property
@@ -189,6 +190,25 @@ class LabelledScenes:
     def place(self, index: int) -> tuple[int, int]:
         """Which of ``sequences``, and which of its frames, scene ``index`` is."""
         return self._keys[index].sequence, self._keys[index].frame
+
+    def people(self, index: int) -> Scene:
+        """Scene ``index`` without pictures: ``images`` tell the size alone, and cost no memory.
+
+        Raises:
+            FormatError: the labels do not tell the size, and the picture cannot be read.
+        """
+        key = self._keys[index]
+        width, height = key.size or self._size(index)
+        blank = np.broadcast_to(np.uint8(0), (1, height, width, 3))
+        return Scene(
+            blank, key.joints, key.visible, key.area, self._skeleton, 0,
+            f"{self._whose} {key.picture}",
+        )  # fmt: skip
+
+    def _size(self, index: int) -> tuple[int, int]:
+        paths, place = self.window(index)
+        height, width = self.read(paths[place]).shape[:2]
+        return width, height
 
     def window(self, index: int) -> tuple[list[Path], int]:
         """Pictures of the window of scene ``index``, and the key frame's position among them.

@@ -11,13 +11,14 @@ import copy
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from chronopose.data.scene_augment import SceneAugmentation, SceneBatch, SceneBatches
@@ -158,6 +159,7 @@ def fit_scene(
     resume: Resume = False,
     *,
     augmentation: SceneAugmentation | None = None,
+    make_batches: Callable[[int], Dataset[SceneBatch]] | None = None,
     validate: Validate | None = None,
     device: str = "auto",
     name: str = "",
@@ -174,6 +176,7 @@ def fit_scene(
         run_dir: Folder of the run; made if needed.
         resume: True goes on from ``last.ckpt``; ``"auto"`` does so if there is one.
         augmentation: How scenes are looked at; None shows them as in prediction.
+        make_batches: How many -> batches, where they are not made of the scenes' pictures.
         validate: Model in eval mode -> named numbers; called as ``settings.val_every`` says.
         device: ``auto``, ``cpu`` or ``cuda``.
         name: What the record calls the run.
@@ -201,11 +204,13 @@ def fit_scene(
     }  # fmt: skip
     write_record(folder, {**facts, "finished": False})
     last = min(loop.total, settings.limit_batches or loop.total)
-    batches = SceneBatches(
-        scenes, model.codec, augmentation, frames=len(model.needs.offsets),
-        batch_size=settings.batch_size, batches=last * settings.accumulate, seed=settings.seed,
-        first=settings.overfit, divisor=model.needs.divisor,
-    )  # fmt: skip
+    if make_batches is None:
+        make_batches = partial(
+            SceneBatches, scenes, model.codec, augmentation, frames=len(model.needs.offsets),
+            batch_size=settings.batch_size, seed=settings.seed, first=settings.overfit,
+            divisor=model.needs.divisor,
+        )  # fmt: skip
+    batches = make_batches(last * settings.accumulate)
     loop.run(batches, last, _Folder(folder, identity, validate, quiet))
     ended = {"steps": loop.step, "terms": loop.terms, "validation": loop.validation}
     write_record(folder, {**facts, "finished": True, **ended})
@@ -274,7 +279,7 @@ class _Loop:
         self._optimiser.load_state_dict(state["optimiser"])
         self.step, self.validation = state["step"], state["validation"]
 
-    def run(self, batches: SceneBatches, last: int, to: _Folder) -> None:
+    def run(self, batches: Dataset[SceneBatch], last: int, to: _Folder) -> None:
         """Train up to step ``last``."""
         settings, log = self._settings, RunLog(to.path, self.step)
         passes = range(self.step * settings.accumulate, last * settings.accumulate)

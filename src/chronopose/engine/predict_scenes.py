@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -31,7 +31,11 @@ from chronopose.tensors.colours import normalise
 
 
 def predict_scenes(
-    model: SceneModel, data: LabelledSet, *, min_score: float = 0.0
+    model: SceneModel,
+    data: LabelledSet,
+    *,
+    min_score: float = 0.0,
+    kept: KeptFeatures | None = None,
 ) -> list[LabelledSequence]:
     """Predict everybody in a labelled set, frame by frame as its labels list them.
 
@@ -39,6 +43,7 @@ def predict_scenes(
         model: A model of whole frames, on any device; it is put in eval mode and stays there.
         data: The set, with its split.
         min_score: People scored lower are left out; a mean precision wants them all.
+        kept: Features of pictures that need not be computed.
 
     Returns:
         One sequence for each of the labels, with the same frames, in the joints of the set, which
@@ -57,16 +62,18 @@ def predict_scenes(
     )  # fmt: skip
     found: dict[tuple[int, int], tuple[Poses, NDArray[np.float32]]] = {}
     encoded: dict[Path, Features] = {}
+    known: KeptFeatures = {} if kept is None else kept
     model.eval()
     for index in range(len(scenes)):
         paths, key = scenes.window(index)
         images = {path: scenes.read(path) for path in paths}
         for path, image in images.items():
             check_size(path, image, paths[key], images[paths[key]])
-        encoded = {
-            path: encoded[path] if path in encoded else _encode(model, image)
-            for path, image in images.items()
-        }
+        before = encoded
+        encoded = {}
+        for path, image in images.items():
+            source = before if path in before else known
+            encoded[path] = source[path] if path in source else encode_picture(model, image)
         row = [encoded[path] for path in paths] * (len(offsets) if len(paths) == 1 else 1)
         image = images[paths[key]]
         window = model.codec.window((image.shape[1], image.shape[0]))
@@ -86,9 +93,22 @@ def predict_scenes(
     ]
 
 
+class KeptFeatures(Protocol):
+    """Features of pictures, as :func:`encode_picture` computes them."""
+
+    def __contains__(self, picture: Path, /) -> bool: ...
+
+    def __getitem__(self, picture: Path, /) -> Features: ...
+
+
 @torch.inference_mode()
-def _encode(model: SceneModel, image: NDArray[np.uint8]) -> Features:
-    """Features of one frame, without the frame axis."""
+def encode_picture(model: SceneModel, image: NDArray[np.uint8]) -> Features:
+    """Features of one whole picture, without the frame axis.
+
+    Args:
+        model: In eval mode.
+        image: ``(H, W, 3)`` RGB.
+    """
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     window = model.codec.window((image.shape[1], image.shape[0]))
     pixels = torch.from_numpy(image).to(device).permute(2, 0, 1)[None].to(torch.float32)

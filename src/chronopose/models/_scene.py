@@ -7,6 +7,7 @@ defines a ``SceneModel`` is named in ``_find.SCENES``.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any, ClassVar, Protocol
 from torch import Tensor, nn
 
 from chronopose.codecs.scene import SceneCodec
+from chronopose.errors import WeightsError
 from chronopose.models._base import Features, unfold_features
 from chronopose.tensors.scene import SceneOutput, SceneTarget
 
@@ -58,6 +60,9 @@ class SceneModel(nn.Module, ABC):
     codec: SceneCodec
     card: Any = None
     """The weights card, where the weights came from the zoo."""
+    OWN_FRAME: ClassVar[str] = ""
+    """Matches names of weights that each frame of a window has of its own: group 1 is what stands
+    before the frame's number. Empty where there are none."""
 
     @abstractmethod
     def encode(self, frames: Tensor, valid: Tensor | None = None) -> Features:
@@ -79,6 +84,26 @@ class SceneModel(nn.Module, ABC):
     @abstractmethod
     def criterion(self) -> SceneCriterion:
         """The loss that the paper trains with."""
+
+    def load_single_frame(self, state: Mapping[str, Tensor]) -> None:
+        """Start from the same network of one frame: what frames have of their own begins as its.
+
+        Args:
+            state: Of a network with the same settings but ``num_frames=1``.
+
+        Raises:
+            WeightsError: an entry is missing or of another shape.
+        """
+        own, mark = self.state_dict(), self.OWN_FRAME
+        given = {k: state.get(re.sub(mark, r"\g<1>0.", k) if mark else k) for k in own}
+        wrong = [k for k, v in given.items() if v is None or v.shape != own[k].shape]
+        if wrong:
+            raise WeightsError(
+                f"These are no weights of the same {type(self).__name__} of one frame: "
+                f"{len(wrong)} of {len(own)} entries do not fit, e.g. {min(wrong)}. Train one with "
+                f"--set model.num_frames=1."
+            )
+        self.load_state_dict(given)
 
     def weights_of_terms(self) -> dict[str, float]:
         """Default weight of each term of the criterion; a term not named weighs 1."""

@@ -178,6 +178,7 @@ class PAVENet(SceneModel):
     """PAVE-Net on any of its backbones."""
 
     PRESETS: ClassVar[Mapping[str, PAVENetConfig]] = PRESETS
+    OWN_FRAME = r"((?:attention\.(?:offsets|weights)|pose\.\d+|joint_shift\.\d+)\.)\d+\."
 
     def __init__(self, config: PAVENetConfig) -> None:
         super().__init__()

@@ -65,7 +65,8 @@ class SceneRecipe:
         Args:
             run_dir: Folder of the run; ends with ``weights.safetensors`` and its card in it.
             places: Folder of the data.
-            init: Weights to start from, or the folder of a run of the same model.
+            init: Weights to start from, or the folder of a run of the same model; a model of
+                several frames may also start from that of one.
             resume: As for :func:`~chronopose.engine.fit_scene.fit_scene`.
             device: ``auto``, ``cpu`` or ``cuda``.
             quiet: No progress bar.
@@ -118,7 +119,11 @@ def _start(model: SceneModel, recipe: SceneRecipe, init: Path | str | None) -> N
 
     if init is not None:
         file = Path(init) / WEIGHTS if Path(init).is_dir() else Path(init)
-        fit_state(model, zoo.load_scene(recipe.model, weights=file).state_dict(), file, recipe.name)
+        given = zoo.load_scene(recipe.model, weights=file)
+        if given.needs.offsets == (0,) != model.needs.offsets:
+            model.load_single_frame(given.state_dict())
+        else:
+            fit_state(model, given.state_dict(), file, recipe.name)
     elif recipe.backbone_from is not None:
         own = model.state_dict()
         theirs = zoo.load(recipe.backbone_from).state_dict()

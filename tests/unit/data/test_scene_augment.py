@@ -172,8 +172,8 @@ class Handful:
 
 def batches(seed: int = 0, first: int | None = None, augmented: bool = True) -> SceneBatches:
     return SceneBatches(
-        Handful(), SceneCodec(SKELETON, (160, 96)), SMALL if augmented else None, frames=1,
-        batch_size=2, batches=6, seed=seed, first=first,
+        Handful(), SceneCodec(SKELETON, (160, 96)), SMALL if augmented else None, 6, frames=1,
+        batch_size=2, seed=seed, first=first,
     )  # fmt: skip
 
 
