@@ -13,6 +13,7 @@ from chronopose.core.boxes import Boxes
 from chronopose.core.tracks import FramePoses, VideoPoses
 from chronopose.errors import UsageError
 from chronopose.io.video import Frame
+from chronopose.models._find import build_model
 from chronopose.pipeline.crops import cut
 from chronopose.pipeline.detect import WholeFrame
 from chronopose.pipeline.stream import PosePipeline, _Run
@@ -66,6 +67,25 @@ def test_two_people_who_cross_keep_their_ids_and_poses() -> None:
     end = {i: k[0, 0] for i, k in zip(frames[-1].ids, frames[-1].keypoints, strict=True)}
     assert set(start) == set(end) == {1, 2}
     assert (start[1] < start[2]) and (end[1] > end[2])
+
+
+@pytest.mark.parametrize("name", ["dsta:lite", "tdmi:lite"])
+def test_thirty_people_keep_their_ids_and_get_finite_poses(name: str) -> None:
+    walks: list[Walk] = [
+        lambda t, i=i: (22 + 30 * (i % 10) + 10 * t, 45.0 + 45 * (i // 10))  # type: ignore[misc]
+        for i in range(30)
+    ]
+    torch.manual_seed(0)
+    video = DotVideo(walks, clock(6))
+    pipeline = PosePipeline(build_model(name, crop_size=(64, 96)), detector=true_boxes(video))
+    frames = list(pipeline.stream(video))
+    assert [tuple(sorted(f.ids)) for f in frames] == [tuple(range(1, 31))] * 6
+    for frame in frames:
+        assert np.isfinite(frame.keypoints).all() and np.isfinite(frame.scores).all()
+        order = np.argsort(frame.ids)
+        boxes = frame.boxes.xyxy[order]
+        wanted = np.array([w(frame.time_s) for w in walks])
+        np.testing.assert_allclose((boxes[:, :2] + boxes[:, 2:]) / 2, wanted, atol=1.0)
 
 
 def test_a_held_window_encodes_each_frame_once() -> None:
