@@ -110,9 +110,10 @@ def run_scenes(options: Any) -> int:
         )
     if options.seeds < 1:
         raise UsageError(f"--seeds counts trainings from 1; got {options.seeds}.")
+    steps = options.steps or TRAINING.steps
     plan = SceneArenaPlan(
         root=Path(options.data), start=Path(options.twin), split=options.split,
-        training=replace(TRAINING, steps=options.steps or TRAINING.steps),
+        training=replace(TRAINING, steps=steps, drops=(4 * steps // 5,)),
         seeds=tuple(range(options.seeds)), rows=tuple(options.rows or ROWS),
     )  # fmt: skip
     out = options.out or "runs/scenes"
