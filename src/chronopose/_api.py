@@ -39,6 +39,8 @@ class PredictSettings:
         flip_test: Average with the mirrored crop: slower, a little more accurate.
         half: bfloat16 on the CPU, float16 on a GPU.
         window: ``reencode``, ``warp`` or ``key``: what happens when a crop window has to move.
+        recurrent: Run a model that carries a state (dkd) one step a frame, and start anew after so
+            many steps; 0 never does. None fuses a window of frames for every pose.
     """
 
     detector: str = "auto"
@@ -48,6 +50,7 @@ class PredictSettings:
     flip_test: bool = False
     half: bool = False
     window: Literal["reencode", "warp", "key"] = "reencode"
+    recurrent: int | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.conf <= 1.0:
@@ -100,6 +103,7 @@ class Predictor:
         """
         from chronopose.models._scene import SceneModel
         from chronopose.pipeline.detect import build_detector
+        from chronopose.pipeline.recurrent import Restart
         from chronopose.pipeline.stream import PosePipeline
 
         if isinstance(self.model, SceneModel):
@@ -115,15 +119,17 @@ class Predictor:
             flip_test=settings.flip_test,
             half=settings.half,
             window_policy=settings.window,
+            recurrent=None if settings.recurrent is None else Restart(every=settings.recurrent),
         )  # fmt: skip
 
     def _scenes(self, model: SceneModel, settings: PredictSettings) -> ScenePipeline:
         from chronopose.pipeline.scene import ScenePipeline
 
-        if settings.detector != "auto" or settings.flip_test:
+        if settings.detector != "auto" or settings.flip_test or settings.recurrent is not None:
             raise UsageError(
-                f"{self.name} finds people in whole frames by itself: it takes no detector and "
-                f"has no flip test. Leave detector={settings.detector!r} and flip_test away."
+                f"{self.name} finds people in whole frames by itself: it takes no detector, has no "
+                f"flip test and carries no state. Leave detector={settings.detector!r}, flip_test "
+                f"and recurrent away."
             )
         return ScenePipeline(
             model, min_score=settings.conf, device=self.device, half=settings.half

@@ -64,6 +64,13 @@ def add_arguments(parser: Any) -> None:
         help="when a crop window moves: reencode, warp; key: a window for each key frame",
     )
     add(
+        "--recurrent",
+        default=None,
+        type=int | None,
+        metavar="N",
+        help="dkd: carry a state from frame to frame, and start anew after N frames; 0: never",
+    )
+    add(
         "--format",
         default=["parquet"],
         nargs="+",
@@ -99,6 +106,7 @@ def run(options: Any) -> int:
     settings = PredictSettings(
         detector=options.detector, detector_weights=options.detector_weights, conf=options.conf,
         batch=options.batch, flip_test=options.flip_test, half=options.half, window=options.window,
+        recurrent=options.recurrent,
     )  # fmt: skip
     predictor = load(options.model, weights=options.weights, device=options.device)
     code = 0
