@@ -55,9 +55,8 @@ def test_a_carried_state_answers_otherwise_than_windows_and_the_file_says_so(
     first = {name: poses[:, 0] for name, poses in found.items()}
     assert np.array_equal(first["state"], first["anew"])
     assert np.abs(first["state"] - first["windows"]).max() > 1
-    steps = {name: np.abs(np.diff(poses[1], axis=0)).max(-1) > 1 for name, poses in found.items()}
-    # The crop stands still in the end; starting anew after every step alternates, a state does not.
-    assert steps["anew"][-3:].all() and not steps["state"][-3:].any()
+    # The crop stands still in the end: only one of the two starts anew there.
+    assert np.abs(found["state"][:, -2:] - found["anew"][:, -2:]).max() > 1
 
 
 def test_a_model_without_a_state_says_so(
