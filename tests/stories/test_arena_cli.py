@@ -48,7 +48,7 @@ def test_rows_are_trained_judged_and_reported_and_a_second_run_only_reads(
     rows = ["--rows", "single frame", "tdmi, still", "tdmi"]
     assert arena(world, *rows) == 0
     told = capsys.readouterr().out
-    out = world / "arena"
+    out = world / "arena" / "train"
     records = sorted((out / "rows").iterdir())
     # The frozen network is judged once, the others with two seeds.
     assert [r.stem for r in records] == [
@@ -66,6 +66,15 @@ def test_rows_are_trained_judged_and_reported_and_a_second_run_only_reads(
     before = {r.name: r.stat().st_mtime_ns for r in records}
     assert arena(world, *rows) == 0
     assert {r.name: r.stat().st_mtime_ns for r in (out / "rows").iterdir()} == before
+    # What a row has learnt is kept apart from its judgement, which alone is made again.
+    learnt = {p: p.stat().st_mtime_ns for p in (world / "arena" / "runs").glob("*/learnt.ckpt")}
+    assert len(learnt) == 4
+    wanted = json.loads((out / "rows" / "tdmi-1.json").read_text())
+    (out / "rows" / "tdmi-1.json").unlink()
+    assert arena(world, *rows) == 0
+    assert json.loads((out / "rows" / "tdmi-1.json").read_text()) == wanted
+    assert learnt == {p: p.stat().st_mtime_ns for p in learnt}
+    before = {r.name: r.stat().st_mtime_ns for r in (out / "rows").iterdir()}
     capsys.readouterr()
     assert arena(world, *rows, "--steps", "3") == 2
     assert "another plan" in capsys.readouterr().err
@@ -85,7 +94,7 @@ def test_regressions_stand_on_a_frozen_regression(world: Path, capsys: pytest.Ca
     assert arena(world, *rows, *out, *weights) == 0
     told = capsys.readouterr().out
     assert "| single regression |" in told and "| dsta - dsta, still: " in told
-    records = {r.stem for r in (world / "regressed" / "rows").iterdir()}
+    records = {r.stem for r in (world / "regressed" / "train" / "rows").iterdir()}
     assert records == {"single_regression-0", "dsta__still-0", "dsta-0"}
     zoo.save(build_model("dsta:lite"), world / "dsta3.safetensors", {"name": "dsta:lite", **card})
     weights = ["--regression", str(world / "dsta3.safetensors")]

@@ -27,6 +27,7 @@ from chronopose.data.datasets.synthtrack import SynthTrack
 from chronopose.data.loader import ClipShape, Stage, TrainBatches, eval_batches
 from chronopose.data.shards import ShardClips
 from chronopose.data.transforms import Augmentation, Flip, Rotate, Scale, Shift
+from chronopose.engine.checkpoint import read_checkpoint, write_checkpoint
 from chronopose.engine.feature_bank import FeatureBank
 from chronopose.engine.fit_kept import KeptSettings, fit_kept
 from chronopose.engine.kept import predict_kept, stages_of, use_kept
@@ -127,6 +128,11 @@ class ArenaPlan:
         return {"sigma": self.tier.sigma, "training": asdict(self.tier.training)}
 
 
+def judged_in(plan: ArenaPlan, out: Path | str) -> Path:
+    """Where the judgement of a split is kept: val in the folder of the run, others in their own."""
+    return Path(out) if plan.split == "val" else Path(out) / plan.split
+
+
 def run_arena(
     plan: ArenaPlan,
     rows: Sequence[Contestant],
@@ -139,7 +145,9 @@ def run_arena(
     Args:
         plan: What is compared on what.
         rows: Who takes part.
-        out: Folder of the run: banks, one JSON file a row and seed, ``manifest.json``.
+        out: Folder of the run: banks, what rows have learnt, and in :func:`judged_in` one JSON file
+            a row and seed, and ``manifest.json``. Another split in the same folder is judged
+            without training again.
         say: Takes lines of progress.
 
     Returns:
@@ -150,7 +158,7 @@ def run_arena(
         FormatError: shards, labels or pictures are missing or damaged.
         UsageError: the folder holds records of another plan.
     """
-    folder = Path(out)
+    folder = judged_in(plan, out)
     folder.mkdir(parents=True, exist_ok=True)
     twin = zoo.load(TWIN, weights=plan.twin)
     data = SynthTrack(root=plan.root, split=plan.split, every=plan.tier.every)
@@ -159,7 +167,7 @@ def run_arena(
         **plan.seen(), "train": source.fingerprint(), "val": data.fingerprint(),
         "boxes": None if plan.boxes is None else sha256_of(plan.boxes),
     }  # fmt: skip
-    grounds = {TWIN: _Ground(plan, source, data, twin, seen, folder)}
+    grounds = {TWIN: _Ground(plan, source, data, twin, seen, Path(out))}
     if any(r.stands_on == REGRESSION for r in rows):
         grounds[REGRESSION] = _regression(grounds[TWIN])
     jobs = [(r, s) for r in rows for s in (plan.seeds if r.trained else plan.seeds[:1])]
@@ -175,7 +183,7 @@ def run_arena(
     for row, seed in jobs:
         record = known[row.name, seed]
         if record is None:
-            record = _run_row(row, seed, plan, grounds[row.stands_on], folder)
+            record = _run_row(row, seed, plan, grounds[row.stands_on])
             record["key"] = keys[row.name, seed]
             file = row_file(folder, row.name, seed)
             file.parent.mkdir(exist_ok=True)
@@ -197,18 +205,23 @@ class _Ground:
         self._flows = CropFlows("dis") if isinstance(twin.backbone, Backbone) else None
 
     def bank(
-        self, name: str, batches: Iterator[ClipBatch], count: int, facts: Mapping[str, Any]
+        self, place: Path, batches: Iterator[ClipBatch], count: int, made_of: Mapping[str, Any]
     ) -> FeatureBank:
         """What the network makes of clips, computed once."""
-        place = self.folder / f"{self.prefix}_{name}"
-        own = {**self.seen, **facts}
-        return FeatureBank.build(place, batches, count, stages_of(self.twin), self._flows, own)
+        return FeatureBank.build(place, batches, count, stages_of(self.twin), self._flows, made_of)
+
+    def learnt_from(self) -> dict[str, Any]:
+        """Plain values that decide what rows learn from; what they are judged on is none of it."""
+        names = ("twin_sha256", "crop_size", "windows", "augmentation", "train")
+        return {name: self.seen[name] for name in names}
 
     def train(self, *, whole_clip: bool) -> FeatureBank:
         """The training clips; with the labels of all frames where they are asked for."""
         count = -(-self.plan.tier.windows // _BATCH) * _BATCH
-        facts = {"kind": "train", "boxes": None}
-        found = self.bank("train", _train_batches(self.plan, self.source), count, facts)
+        found = self.bank(
+            self.folder / f"{self.prefix}_train", _train_batches(self.plan, self.source), count,
+            {**self.learnt_from(), "kind": "train"},
+        )  # fmt: skip
         if whole_clip:
             found.complete(_train_batches(self.plan, self.source))
         return found
@@ -248,26 +261,41 @@ def _key(row: Contestant, seed: int, plan: ArenaPlan, seen: Mapping[str, Any]) -
     return plain
 
 
-def _run_row(
-    row: Contestant, seed: int, plan: ArenaPlan, ground: _Ground, folder: Path
-) -> dict[str, Any]:
+def _run_row(row: Contestant, seed: int, plan: ArenaPlan, ground: _Ground) -> dict[str, Any]:
     torch.manual_seed(seed)
     model: Any = row.build(plan.tier.crop_size, plan.tier.sigma)
+    curve: list[dict[str, float]] = []
+    seconds = 0.0
     if row.trained:
         model.load_single_frame(ground.twin.state_dict())
+        model, curve, seconds = _learn(use_kept(model), row, seed, plan, ground)
     else:
         model.load_state_dict(ground.twin.state_dict())
-    model = use_kept(model)
-    curve: list[dict[str, float]] = []
-    train = ground.train(whole_clip=model.whole_clip) if row.trained else None
-    started = time.perf_counter()
-    if train is not None:
-        run_dir = folder / "runs" / f"{slug(row.name)}-{seed}"
-        settings = replace(plan.tier.training, seed=seed)
-        model, curve = fit_kept(model, train, settings, run_dir, still=row.still)
-    seconds = time.perf_counter() - started
+        model = use_kept(model)
     ap = {name: judge(model, row.still) for name, judge in ground.judges.items()}
-    return {"name": row.name, "seed": seed, "ap": ap, "curve": curve, "train_s": round(seconds, 1)}
+    return {"name": row.name, "seed": seed, "ap": ap, "curve": curve, "train_s": seconds}
+
+
+def _learn(
+    model: PoseModel, row: Contestant, seed: int, plan: ArenaPlan, ground: _Ground
+) -> tuple[PoseModel, list[dict[str, float]], float]:
+    """Train a row, or read what it has learnt before; kept without the frozen backbone."""
+    run_dir = ground.folder / "runs" / f"{slug(row.name)}-{seed}"
+    file, made_of = run_dir / "learnt.ckpt", _key(row, seed, plan, ground.learnt_from())
+    if file.exists():
+        state = read_checkpoint(file)
+        if state["made_of"] == made_of:
+            model.load_state_dict(state["model"])
+            return model, state["curve"], state["seconds"]
+    bank = ground.train(whole_clip=model.whole_clip)
+    started = time.perf_counter()
+    settings = replace(plan.tier.training, seed=seed)
+    model, curve = fit_kept(model, bank, settings, run_dir, still=row.still)
+    seconds = round(time.perf_counter() - started, 1)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    state = {"made_of": made_of, "model": model.state_dict(), "curve": curve, "seconds": seconds}
+    write_checkpoint(file, state)
+    return model, curve, seconds
 
 
 class _Judge:
@@ -282,8 +310,9 @@ class _Judge:
                 clips, shape=_CLIP, crop_size=plan.tier.crop_size, batch_size=_BATCH
             )
         )
-        facts = {"kind": "judge", "boxes": str(boxes and boxes.name)}
-        self._bank = ground.bank(name, batches, len(clips), facts)
+        place = judged_in(plan, ground.folder) / f"{ground.prefix}_{name}"
+        facts = {**ground.seen, "kind": "judge", "boxes": str(boxes and boxes.name)}
+        self._bank = ground.bank(place, batches, len(clips), facts)
 
     def __call__(self, model: PoseModel, still: bool) -> dict[str, dict[str, float]]:
         """Stratum -> group of joints -> AP."""

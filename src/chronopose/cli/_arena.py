@@ -51,7 +51,7 @@ def run_accuracy(options: Any) -> int:
 
     from chronopose.bench._arena_report import write_report
     from chronopose.bench._contestants import REGRESSION, contestants
-    from chronopose.bench.accuracy import TIERS, ArenaPlan, measure_costs, run_arena
+    from chronopose.bench.accuracy import TIERS, ArenaPlan, judged_in, measure_costs, run_arena
     from chronopose.errors import UsageError
 
     missing = [f"--{n}" for n in ("shards", "data", "twin") if getattr(options, n) is None]
@@ -83,7 +83,7 @@ def run_accuracy(options: Any) -> int:
     out = options.out or "runs/arena"
     records = run_arena(plan, rows, out)
     costs = measure_costs(rows, tier, out)
-    print(write_report(records, costs, rows, out))
+    print(write_report(records, costs, rows, judged_in(plan, out)))
     return 0
 
 

@@ -79,7 +79,7 @@ class FeatureBank:
 
         Args:
             folder: Where it lies.
-            identity: What it has to have been made of; None takes any.
+            identity: What it has to have been made of, some of it or all; None takes any.
 
         Raises:
             FormatError: there is no whole bank, or one of something else.
@@ -92,9 +92,9 @@ class FeatureBank:
                 f"{place} holds no whole feature bank: {_FACTS} is missing or damaged. Build it "
                 f"anew with FeatureBank.build."
             ) from error
-        if facts.get("format") != FORMAT or (
-            identity is not None and facts.get("identity") != _plain(identity)
-        ):
+        made = facts.get("identity") or {}
+        wrong = [k for k, v in _plain(identity or {}).items() if k not in made or made[k] != v]
+        if facts.get("format") != FORMAT or wrong:
             raise FormatError(
                 f"{place} is a feature bank of other data, of another network or of another "
                 f"version. Build it anew, or in another folder."
