@@ -14,7 +14,6 @@ by side, then two channels of optical flow from the key frame, in cells; ``joint
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from torch import Tensor
 
 from chronopose.engine.module import small_pictures
 from chronopose.errors import FormatError, ShapeError, UsageError
+from chronopose.io._folder import replacing_folder
 from chronopose.io.atomic import replacing
 from chronopose.nn.backbones import ALL_STAGES
 from chronopose.tensors import ClipBatch
@@ -127,25 +127,13 @@ class FeatureBank:
         place = Path(folder)
         with suppress(FormatError):
             return cls.open(place, identity)
-        pending = place.with_name(f".{place.name}.part")
-        shutil.rmtree(pending, ignore_errors=True)
-        try:
-            pending.mkdir(parents=True)
+        with replacing_folder(place) as pending:
             key = _fill(pending, batches, count, backbone.eval(), flows)
             facts = {
                 "format": FORMAT, "count": count, "key": key,
                 "channels": list(backbone.channels), "identity": _plain(identity),
             }  # fmt: skip
             (pending / _FACTS).write_text(json.dumps(facts, indent=2))
-            shutil.rmtree(place, ignore_errors=True)
-            pending.rename(place)
-        except OSError as error:
-            raise FormatError(
-                f"Cannot keep features in {place}: {error.strerror or error}. Choose another "
-                f"folder with more room."
-            ) from error
-        finally:
-            shutil.rmtree(pending, ignore_errors=True)
         return cls.open(place, identity)
 
     def __len__(self) -> int:

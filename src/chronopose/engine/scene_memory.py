@@ -12,7 +12,6 @@ A memory is a folder: one ``features_N.npy`` for each tensor of the features, fr
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from chronopose.data.scene_augment import SceneBatch
 from chronopose.data.scenes import LabelledScenes
 from chronopose.engine.predict_scenes import encode_picture
 from chronopose.errors import FormatError, ShapeError, UsageError
+from chronopose.io._folder import replacing_folder
 from chronopose.models._base import Features
 from chronopose.models._scene import SceneCriterion, SceneModel
 from chronopose.tensors.scene import SceneOutput
@@ -74,22 +74,10 @@ class SceneMemory:
             facts = json.loads((place / _FACTS).read_text())
             if facts["format"] == FORMAT and facts["identity"] == plain:
                 return cls(place, {name: n for n, name in enumerate(facts["pictures"])})
-        pending = place.with_name(f".{place.name}.part")
-        shutil.rmtree(pending, ignore_errors=True)
-        try:
-            pending.mkdir(parents=True)
+        with replacing_folder(place) as pending:
             names = _fill(pending, model.eval(), scenes)
             facts = {"format": FORMAT, "identity": plain, "pictures": names}
             (pending / _FACTS).write_text(json.dumps(facts))
-            shutil.rmtree(place, ignore_errors=True)
-            pending.rename(place)
-        except OSError as error:
-            raise FormatError(
-                f"Cannot keep features in {place}: {error.strerror or error}. Choose another "
-                f"folder with more room."
-            ) from error
-        finally:
-            shutil.rmtree(pending, ignore_errors=True)
         return cls(place, {name: n for n, name in enumerate(names)})
 
     @cached_property
@@ -135,7 +123,13 @@ def _fill(folder: Path, model: SceneModel, scenes: LabelledScenes) -> list[str]:
             array[row] = part
     for array in arrays:
         array.flush()
-    return [_name(picture) for picture in pictures]
+    names = [_name(picture) for picture in pictures]
+    if len(set(names)) < len(names):
+        raise FormatError(
+            "Two pictures share the name of their video and their own, so that a memory could not "
+            "tell them apart. Keep one split at a time."
+        )
+    return names
 
 
 def _name(picture: Path) -> str:

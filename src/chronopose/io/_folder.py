@@ -6,11 +6,34 @@ import fnmatch
 import os
 import secrets
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from chronopose.errors import FormatError
 from chronopose.io.atomic import write_failure
+
+
+@contextmanager
+def replacing_folder(place: Path) -> Iterator[Path]:
+    """A temporary folder that becomes ``place`` when the block ends well and is removed otherwise.
+
+    For large things that one process writes at a time: what a killed one has left is removed first.
+
+    Raises:
+        FormatError: the system refused to write.
+    """
+    pending = place.with_name(f".{place.name}.part")
+    shutil.rmtree(pending, ignore_errors=True)
+    try:
+        pending.mkdir(parents=True)
+        yield pending
+        shutil.rmtree(place, ignore_errors=True)
+        pending.rename(place)
+    except OSError as error:
+        raise write_failure(place, error) from error
+    finally:
+        shutil.rmtree(pending, ignore_errors=True)
 
 
 class PendingFolder:
