@@ -57,19 +57,10 @@ def add_arguments(parser: Any) -> None:
     add("--batch", default=16, type=int, metavar="N", help="crops in one pass of the network")
     add("--half", default=False, action="store_true", help="16-bit arithmetic")
     add("--flip-test", default=False, action="store_true", help="average with the mirrored crop")
-    add(
-        "--window",
-        default="reencode",
-        metavar="HOW",
-        help="when a crop window moves: reencode, warp; key: a window for each key frame",
-    )
-    add(
-        "--recurrent",
-        default=None,
-        type=int | None,
-        metavar="N",
-        help="dkd: carry a state from frame to frame, and start anew after N frames; 0: never",
-    )
+    add("--window", default="reencode", metavar="HOW",
+        help="when a crop window moves: reencode, warp; key: one for each key frame")  # fmt: skip
+    add("--recurrent", default=None, type=int | None, metavar="N",
+        help="dkd: carry a state from frame to frame; anew after N frames, 0: never")  # fmt: skip
     add(
         "--format",
         default=["parquet"],

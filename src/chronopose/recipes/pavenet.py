@@ -126,9 +126,9 @@ def pavenet_lite_still() -> SceneRecipe:
 
     Command         chronopose train pavenet_lite_still --data SYNTHTRACK --out RUN
     Hardware        one CPU core
-    Hours           1.5
+    Hours           0.9
     Published       none for this network
-    Ours            not run
+    Ours            AP 6.5 on every eighth frame of SynthTrack val
 
     SYNTHTRACK as for :func:`pavenet_lite`. The backbone is that of ``simple_baseline:lite`` and
     does not learn; turns and scales are mild, since there is no time to learn more than two passes.
