@@ -91,12 +91,27 @@ def test_all_steps_make_one_steady_person_out_of_two_trembling_halves(
     assert inserted == {("crowd_flow", 5), ("crowd_flow", 13), ("fill_gaps", 12), ("fill_gaps", 14)}
 
 
-def test_crowd_flow_without_a_video_is_refused_before_anything_is_read(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("step", ["untangle", "crowd-flow"])
+def test_a_step_that_looks_needs_a_video_and_says_so_before_anything_is_read(
+    step: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = refine(tmp_path / "none.parquet", "--steps", "crowd-flow", "--out", tmp_path / "a.csv")
+    code = refine(tmp_path / "none.parquet", "--steps", step, "--out", tmp_path / "a.csv")
     assert code == 2
-    assert "give the video in which the poses were found with --video" in capsys.readouterr().err
+    assert f"The step {step} looks" in (told := capsys.readouterr().err)
+    assert "give the video in which the poses were found with --video" in told
+
+
+def test_untangle_reads_the_video_and_leaves_one_person_alone(
+    world: tuple[Path, Path, VideoPoses], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    video, poses, _ = world
+    out = tmp_path / "same.parquet"
+    assert refine(poses, "--video", video, "--steps", "untangle", "--out", out) == 0
+    assert capsys.readouterr().out.startswith("untangle: nothing to change")
+    before, after = read_poses(poses), read_poses(out)
+    assert after.history[-1].step == "untangle"
+    for one, other in zip(before.tracks, after.tracks, strict=True):
+        assert np.array_equal(one.poses.xy, other.poses.xy, equal_nan=True)
 
 
 def test_poses_of_another_video_are_refused(

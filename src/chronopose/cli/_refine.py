@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from chronopose.refine import (
     fill_gaps,
     smooth,
     stitch,
+    untangle,
 )
 from chronopose.refine.smooth import METHODS, SmoothSettings
 
@@ -32,7 +34,9 @@ if TYPE_CHECKING:
     from chronopose.core.video import VideoInfo
     from chronopose.io.video import Frame, VideoReader
 
-STEPS = ("stitch", "crowd-flow", "fill-gaps", "smooth")
+STEPS = ("stitch", "untangle", "crowd-flow", "fill-gaps", "smooth")
+SEES = ("untangle", "crowd-flow")
+"""Steps that look at the frames."""
 LOGS = (".csv", ".json")
 OF_METHOD: dict[type, dict[str, str]] = {
     ButterworthSettings: {"cutoff": "cutoff_hz", "order": "order"},
@@ -69,8 +73,8 @@ class Request:
         """Check everything that can be checked before anything is read.
 
         Raises:
-            UsageError: an unknown step, a flag that does not fit, crowd-flow without a video, an
-                output that exists.
+            UsageError: an unknown step, a flag that does not fit, no video for a step that looks
+                at it, an output that exists.
         """
         request = cls(
             poses=options.poses, out=options.out, video=options.video,
@@ -92,10 +96,11 @@ class Request:
         return request
 
     def _check(self) -> None:
-        if "crowd-flow" in self.steps and self.video is None:
+        seeing = [step for step in self.steps if step in SEES]
+        if seeing and self.video is None:
             raise UsageError(
-                "The step crowd-flow looks at the frames: give the video in which the poses were "
-                "found with --video, or leave the step out of --steps."
+                f"The step {seeing[0]} looks at the frames: give the video in which the poses were "
+                f"found with --video, or leave the step out of --steps."
             )
         if "crowd-flow" in self.steps:
             from chronopose.nn.flow import METHODS as FLOWS
@@ -148,6 +153,18 @@ def _line(step: str, many: int, poses: VideoPoses, log: EditLog) -> str:
 
 
 def _flowed(poses: VideoPoses, request: Request, log: EditLog) -> VideoPoses:
+    with _frames(poses, request, "crowd-flow") as frames:
+        return crowd_flow(poses, frames, request.crowd_flow, log=log)
+
+
+def _untangled(poses: VideoPoses, request: Request, log: EditLog) -> VideoPoses:
+    with _frames(poses, request, "untangle") as frames:
+        return untangle(poses, frames, log=log)
+
+
+@contextmanager
+def _frames(poses: VideoPoses, request: Request, step: str) -> Iterator[_Counted]:
+    """The video of the poses, counted on the terminal."""
     from chronopose.io.sources import expand_sources
     from chronopose.io.video import open_video
 
@@ -156,9 +173,7 @@ def _flowed(poses: VideoPoses, request: Request, log: EditLog) -> VideoPoses:
         raise UsageError(f"--video must be one video; {request.video} is {len(sources)}.")
     with open_video(sources[0]) as reader:
         _tell_of_rest(poses, reader.info)
-        total = len(poses.frame_index)
-        frames = _Counted(reader, total, request.quiet)
-        return crowd_flow(poses, frames, request.crowd_flow, log=log)
+        yield _Counted(reader, len(poses.frame_index), request.quiet, step)
 
 
 def _tell_of_rest(poses: VideoPoses, video: VideoInfo) -> None:
@@ -176,20 +191,21 @@ def _tell_of_rest(poses: VideoPoses, video: VideoInfo) -> None:
 class _Counted:
     """The frames of a reader with a progress bar."""
 
-    def __init__(self, reader: VideoReader, total: int, quiet: bool) -> None:
-        self._reader, self._total, self._quiet = reader, total, quiet
+    def __init__(self, reader: VideoReader, total: int, quiet: bool, step: str) -> None:
+        self._reader, self._total, self._quiet, self._step = reader, total, quiet, step
         self.info = reader.info
 
     def __iter__(self) -> Iterator[Frame]:
         from tqdm import tqdm
 
         yield from tqdm(
-            self._reader, total=self._total, unit="frame", disable=self._quiet, desc="crowd-flow"
+            self._reader, total=self._total, unit="frame", disable=self._quiet, desc=self._step
         )
 
 
 _STEPS: dict[str, Callable[[VideoPoses, Request, EditLog], VideoPoses]] = {
     "stitch": lambda poses, r, log: stitch(poses, r.stitch, log=log),
+    "untangle": _untangled,
     "crowd-flow": _flowed,
     "fill-gaps": lambda poses, r, log: fill_gaps(poses, r.fill, log=log),
     "smooth": lambda poses, r, log: smooth(poses, r.smooth, log=log),

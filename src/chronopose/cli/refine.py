@@ -3,6 +3,8 @@ r"""Repair and smooth poses that exist already, of chronopose or of any other to
 Steps run in the order in which --steps names them, without any training:
 
   stitch      parts of a broken track get one id again
+  untangle    people who exchanged their ids where they met get them back, by the colours of what
+              they wear; needs the video: --video
   crowd-flow  joints are corrected, and missed people inserted, by poses of the neighbouring frames
               that optical flow carries here; needs the video: --video
   fill-gaps   joints and people that are missing for a moment are put between what is around them
@@ -32,7 +34,7 @@ def add_arguments(parser: Any) -> None:
     add("--out", "-o", required=True, metavar="FILE", help="where to write; its ending picks the "
         "format")  # fmt: skip
     add("--video", default=None, type=str | None, metavar="VIDEO",
-        help="the video in which the poses were found; for crowd-flow")  # fmt: skip
+        help="the video in which the poses were found; for untangle and crowd-flow")  # fmt: skip
     add("--steps", default=DEFAULT_STEPS, metavar="A,B", help="steps in their order")
     add("--log", default=None, type=str | None, metavar="FILE",
         help="also write every change, .csv or .json")  # fmt: skip

@@ -1,9 +1,9 @@
 """Steps that turn video poses into better video poses without any training.
 
 Each is a function ``VideoPoses -> VideoPoses`` with a settings dataclass: :func:`stitch`,
-:func:`crowd_flow` (needs the video), :func:`fill_gaps`, :func:`smooth`. Each writes a line of
-history, and what it changed into an :class:`EditLog` if it is given one. :func:`propagate` makes
-poses of all frames out of labels of a few (needs the video, takes no log).
+:func:`untangle` and :func:`crowd_flow` (both need the video), :func:`fill_gaps`, :func:`smooth`.
+Each writes a line of history, and what it changed into an :class:`EditLog` if it is given one.
+:func:`propagate` makes poses of all frames out of labels of a few (needs the video, takes no log).
 
 The functions have the names of their modules, and here the function is meant. Torch starts when
 optical flow is first estimated.
@@ -21,6 +21,7 @@ from chronopose.refine.smooth import (
     smooth,
 )
 from chronopose.refine.stitch import StitchSettings, stitch
+from chronopose.refine.untangle import UntangleSettings, untangle
 
 __all__ = [
     "ButterworthSettings",
@@ -34,10 +35,12 @@ __all__ = [
     "PropagateSettings",
     "SavitzkyGolaySettings",
     "StitchSettings",
+    "UntangleSettings",
     "crowd_flow",
     "fill_gaps",
     "propagate",
     "smooth",
     "stitch",
     "undo",
+    "untangle",
 ]
