@@ -13,6 +13,9 @@ from chronopose.models._find import build_model, model_files
 
 TWIN, REGRESSION = "simple_baseline:lite", "dsta:lite"
 """What rows stand on: heatmaps of one frame, or coordinates of one frame."""
+GENTLE = 1e-3
+"""All that follows a regression's backbone has learnt already; the rate of parts that start at zero
+makes it forget."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +30,7 @@ class Contestant:
         still: Trained and tested with the key frame in the place of all frames.
         trained: Whether anything in it is trained in the arena.
         stands_on: The model whose backbone it stands on, ``MODEL:PRESET``.
+        lr: Rate at its first step instead of the tier's, for rows that go on with trained weights.
     """
 
     name: str
@@ -36,6 +40,7 @@ class Contestant:
     still: bool = False
     trained: bool = True
     stands_on: str = TWIN
+    lr: float | None = None
 
     def build(self, crop_size: tuple[int, int], sigma: float) -> PoseModel:
         """With random weights.
@@ -127,14 +132,14 @@ _EVERY = (
     ),
     Contestant(
         name="dsta, one frame", model=REGRESSION, changes={"num_frames": 1}, stands_on=REGRESSION,
-        told="the same, trained on these clips",
+        lr=GENTLE, told="the same, trained on these clips",
     ),
     Contestant(
-        name="dsta, still", model=REGRESSION, still=True, stands_on=REGRESSION,
+        name="dsta, still", model=REGRESSION, still=True, stands_on=REGRESSION, lr=GENTLE,
         told="dsta that is shown the key frame three times",
     ),
     Contestant(
-        name="dsta", model=REGRESSION, stands_on=REGRESSION,
+        name="dsta", model=REGRESSION, stands_on=REGRESSION, lr=GENTLE,
         told="coordinates from three frames",
     ),
 )  # fmt: skip

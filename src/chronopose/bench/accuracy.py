@@ -256,6 +256,8 @@ def _regression(twins: _Ground) -> _Ground:
 def _key(row: Contestant, seed: int, plan: ArenaPlan, seen: Mapping[str, Any]) -> dict[str, Any]:
     """What a record must have been made of, as it comes back from JSON."""
     who = {k: v for k, v in asdict(row).items() if k != "stands_on"}  # told by the twin's hash
+    if row.lr is None:
+        del who["lr"]
     key = {"seen": dict(seen), "learnt": plan.learnt(), "row": who, "seed": seed}
     plain: dict[str, Any] = json.loads(json.dumps(key))
     return plain
@@ -289,7 +291,7 @@ def _learn(
             return model, state["curve"], state["seconds"]
     bank = ground.train(whole_clip=model.whole_clip)
     started = time.perf_counter()
-    settings = replace(plan.tier.training, seed=seed)
+    settings = replace(plan.tier.training, seed=seed, lr=row.lr or plan.tier.training.lr)
     model, curve = fit_kept(model, bank, settings, run_dir, still=row.still)
     seconds = round(time.perf_counter() - started, 1)
     run_dir.mkdir(parents=True, exist_ok=True)
