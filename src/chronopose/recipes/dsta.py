@@ -106,9 +106,9 @@ def dsta_lite_nano() -> Recipe:
     Command         chronopose train dsta_lite_nano --data LSPET --synthetic SHARDS --init TWIN
                     --out RUN
     Hardware        one CPU core, fp32, about 3 GB of memory
-    Hours           about 0.4
+    Hours           0.7
     Published       none
-    Ours            see docs/arena.md
+    Ours            PCK 34.4 on LSPET 8501-9000; see docs/models/dsta.md
 
     All weights are trained, on the data of :func:`~.synthetic.simple_baseline_lite_nano`. TWIN is a
     run of that, or left out: then the backbone starts from the shipped weights.
