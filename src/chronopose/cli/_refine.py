@@ -12,6 +12,7 @@ from chronopose.cli._flags import make_folder
 from chronopose.core.skeletons import get_skeleton
 from chronopose.core.tracks import VideoPoses
 from chronopose.errors import UsageError
+from chronopose.io.flow_files import FlowFiles
 from chronopose.io.poses import find_format, read_poses, write_poses
 from chronopose.refine import (
     ButterworthSettings,
@@ -65,6 +66,7 @@ class Request:
     quiet: bool
     stitch: StitchSettings
     crowd_flow: CrowdFlowSettings
+    flow: str
     fill: FillGapsSettings
     smooth: SmoothSettings
 
@@ -84,8 +86,10 @@ class Request:
             stitch=StitchSettings(max_gap_s=options.stitch_gap),
             crowd_flow=CrowdFlowSettings(
                 window=options.window, direction=options.direction, identity=options.identity,
-                method=options.flow, insert=not options.no_insert,
+                method="files" if Path(options.flow).is_dir() else options.flow,
+                insert=not options.no_insert,
             ),
+            flow=options.flow,
             fill=FillGapsSettings(
                 max_gap_s=options.fill_gap, method=options.fill,
                 filled_score=options.filled_score, min_score=options.min_score,
@@ -105,9 +109,10 @@ class Request:
         if "crowd-flow" in self.steps:
             from chronopose.nn.flow import METHODS as FLOWS
 
-            if self.crowd_flow.method not in FLOWS:
+            if self.crowd_flow.method not in (*FLOWS, "files"):
                 raise UsageError(
-                    f"No flow {self.crowd_flow.method!r}; there are {', '.join(FLOWS)}."
+                    f"No flow {self.flow!r}; there are {', '.join(FLOWS)}, or name a folder of "
+                    f"flow files."
                 )
         if self.log is not None and Path(self.log).suffix.lower() not in LOGS:
             raise UsageError(f"--log writes {' or '.join(LOGS)}; got {self.log}.")
@@ -153,8 +158,10 @@ def _line(step: str, many: int, poses: VideoPoses, log: EditLog) -> str:
 
 
 def _flowed(poses: VideoPoses, request: Request, log: EditLog) -> VideoPoses:
+    kept = request.crowd_flow.method == "files"
+    flow = FlowFiles(Path(request.flow)) if kept else None
     with _frames(poses, request, "crowd-flow") as frames:
-        return crowd_flow(poses, frames, request.crowd_flow, log=log)
+        return crowd_flow(poses, frames, request.crowd_flow, flow=flow, log=log)
 
 
 def _untangled(poses: VideoPoses, request: Request, log: EditLog) -> VideoPoses:

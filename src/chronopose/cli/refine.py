@@ -67,8 +67,8 @@ def _add_crowd_flow(add: Any) -> None:
         help="crowd-flow: both, forward, backward or none")  # fmt: skip
     add("--identity", default="ids", metavar="HOW",
         help="crowd-flow: who is who by ids, oks (nearest pose) or link (new ids)")  # fmt: skip
-    add("--flow", default="dis", metavar="NAME",
-        help="crowd-flow: dis, raft_small or raft_large")  # fmt: skip
+    add("--flow", default="dis", metavar="NAME|DIR",
+        help="crowd-flow: dis, raft_small, raft_large, or a folder of flow files")  # fmt: skip
     add("--no-insert", default=False, action="store_true",
         help="crowd-flow: do not insert missed people")  # fmt: skip
 

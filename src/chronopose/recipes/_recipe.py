@@ -118,6 +118,7 @@ class LabelledSpec:
         skeleton: Registry name of the joints of the samples; None for the set's own.
         windows: ``"key"``, or ``"run"`` for runs of neighbouring frames.
         options: Further fields of the set's class, e.g. ``{"fold": 2}``.
+        folder: Where it lies in the data folder, for recipes that read several sets.
     """
 
     dataset: str
@@ -128,6 +129,7 @@ class LabelledSpec:
     skeleton: str | None = None
     windows: Literal["key", "run"] = "key"
     options: Mapping[str, Any] = field(default_factory=dict)
+    folder: str = ""
 
     def build(self, places: Places) -> ClipSource:
         """Open the data.
@@ -141,7 +143,8 @@ class LabelledSpec:
                 f"This recipe needs the data set {self.dataset!r}: give its folder with --data. "
                 f"'chronopose data check {self.dataset} --root DIR' says what it should hold."
             )
-        data = find_dataset(self.dataset, places.data, self.split, **self.options)
+        root = Path(places.data) / self.folder
+        data = find_dataset(self.dataset, root, self.split, **self.options)
         return data.clips(
             frames=self.frames, neighbours=self.neighbours, training=self.training,
             skeleton=self.skeleton, windows=self.windows,

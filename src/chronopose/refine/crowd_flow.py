@@ -40,6 +40,7 @@ from chronopose.core.skeleton import Skeleton
 from chronopose.core.tracks import FramePoses, VideoPoses
 from chronopose.core.video import VideoInfo
 from chronopose.errors import ShapeError, UsageError
+from chronopose.io.flow_files import FlowFiles
 from chronopose.refine._flow_link import FlowPair, TrackletLinker, median_shift
 from chronopose.refine._flow_merge import Candidate, Merged, MergeRules, head_joints, merge
 from chronopose.refine._frames import TimedImage, check_same_video, together
@@ -80,7 +81,8 @@ class CrowdFlowSettings:
         identity: ``ids``: those of the poses; ``oks``: the nearest flow-shifted pose of the
             neighbouring frame, ids stay; ``link``: links by flow-shifted boxes (and appearance),
             whose numbers become the ids.
-        method: How flow is estimated, see :func:`chronopose.nn.flow.estimate_flow`.
+        method: How flow is estimated, see :func:`chronopose.nn.flow.estimate_flow`; ``files`` where
+            it comes from files.
         max_side_px: Frames are shrunk to this longer side for the flow.
         consistency_px: Largest distance between a joint and where it comes to after going there and
             back, pixels of the shrunk frame ...
@@ -99,7 +101,7 @@ class CrowdFlowSettings:
     direction: Direction = "both"
     window: int = 2
     identity: Identity = "ids"
-    method: FlowMethod = "dis"
+    method: FlowMethod | Literal["files"] = "dis"
     max_side_px: int = 1024
     consistency_px: float = 1.5
     consistency_share: float = 0.05
@@ -199,7 +201,7 @@ class FlowPoseSmoother:
     Args:
         skeleton: Joints of the poses.
         settings: See :class:`CrowdFlowSettings`.
-        flow: Estimates the flow instead of ``settings.method``.
+        flow: Estimates the flow instead of ``settings.method``, or files of it.
         embed: Appearance of people, for ``identity="link"``.
     """
 
@@ -208,7 +210,7 @@ class FlowPoseSmoother:
         skeleton: Skeleton,
         settings: CrowdFlowSettings | None = None,
         *,
-        flow: FlowFunction | None = None,
+        flow: FlowFunction | FlowFiles | None = None,
         embed: Embed | None = None,
     ) -> None:
         self.settings = settings or CrowdFlowSettings()
@@ -238,7 +240,7 @@ class FlowPoseSmoother:
                 f"crowd_flow moves joints in the picture; the poses of frame {people.frame_index} "
                 f"are in {people.poses.space}. Refine before lifting."
             )
-        pair = self._pair(image)
+        pair = self._pair(image, people.frame_index)
         embeddings = None
         if self._embed is not None and self.settings.identity == "link":
             embeddings = np.asarray(self._embed(image, people.boxes), np.float64)
@@ -262,11 +264,13 @@ class FlowPoseSmoother:
     def _estimate(self, first: Image, second: Image) -> NDArray[np.float32]:
         from chronopose.nn.flow import estimate_flow
 
+        if self.settings.method == "files":
+            raise UsageError("Flow from files needs the files: give flow=FlowFiles(FOLDER).")
         return estimate_flow(
             first, second, self.settings.method, max_side_px=self.settings.max_side_px
         )
 
-    def _pair(self, image: Image) -> FlowPair | None:
+    def _pair(self, image: Image, frame: int) -> FlowPair | None:
         """Flow between the last frame and this one, if it will be used."""
         s, last = self.settings, self._image
         if last is None or (s.direction == "none" and s.identity == "ids"):
@@ -274,10 +278,13 @@ class FlowPoseSmoother:
         if last.shape != image.shape:
             raise ShapeError(f"The frames change size from {last.shape} to {image.shape}.")
         shrink = max(1.0, max(image.shape[:2]) / s.max_side_px)
-        return FlowPair(
-            self._flow(last, image), self._flow(image, last), s.consistency_px * shrink,
-            s.consistency_share,
-        )  # fmt: skip
+        if isinstance(self._flow, FlowFiles):
+            before, size = self._slots[-1].people.frame_index, (image.shape[1], image.shape[0])
+            there = self._flow.between(before, frame, size)
+            back = self._flow.between(frame, before, size)
+            return FlowPair(there, back, s.consistency_px * shrink, s.consistency_share)
+        there, back = self._flow(last, image), self._flow(image, last)  # type: ignore[assignment]
+        return FlowPair(there, back, s.consistency_px * shrink, s.consistency_share)
 
     def _fresh(self, people: FramePoses, keys: NDArray[np.int64]) -> _Carried:
         xy, box = people.poses.xy.astype(np.float64), people.boxes.xyxy.astype(np.float64)
@@ -363,7 +370,7 @@ def crowd_flow(
     frames: Iterable[TimedImage],
     settings: CrowdFlowSettings | None = None,
     *,
-    flow: FlowFunction | None = None,
+    flow: FlowFunction | FlowFiles | None = None,
     embed: Embed | None = None,
     log: EditLog | None = None,
 ) -> VideoPoses:
@@ -375,7 +382,7 @@ def crowd_flow(
             :class:`~chronopose.io.video.VideoReader`, or anything that yields ``index`` and
             ``image``. Frames for which ``poses`` were not looked at are passed over.
         settings: Numbers.
-        flow: Estimates the flow instead of ``settings.method``.
+        flow: Estimates the flow instead of ``settings.method``, or files of it.
         embed: Appearance of people, for ``identity="link"``.
         log: Takes an edit for everything that changed.
 
@@ -388,6 +395,7 @@ def crowd_flow(
             number of frames, or an end before that of the poses.
         ShapeError: the poses are not in image pixels.
         MissingExtra: the flow needs a package that is not there.
+        FormatError: a file of flow is missing, damaged or of another size.
     """
     from chronopose import __version__
 

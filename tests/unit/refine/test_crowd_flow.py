@@ -19,7 +19,8 @@ from chronopose.core.poses import Poses
 from chronopose.core.skeletons import COCO17, LSP14
 from chronopose.core.tracks import FramePoses, VideoPoses
 from chronopose.core.video import VideoInfo
-from chronopose.errors import ShapeError, UsageError, VideoError
+from chronopose.errors import FormatError, ShapeError, UsageError, VideoError
+from chronopose.io.flow_files import FlowFiles, write_flow
 from chronopose.refine import CrowdFlowSettings, EditLog, FlowPoseSmoother, crowd_flow, undo
 from chronopose.refine._flow_link import FlowPair
 from chronopose.refine._flow_merge import Candidate, MergeRules, merge, weighted_median
@@ -193,6 +194,28 @@ def test_chains_of_flow_carry_a_joint_forward_and_backward() -> None:
     rows[2] = person(2) + np.array([9.0, 0.0])  # a size is 0.2 * sqrt(42 * 58) = 9.87 px
     after = crowd_flow(video({1: rows}, 5), blank(5), flow=Moving())
     np.testing.assert_allclose(after.tracks[0].poses.xy[2], person(2), atol=1e-4)
+
+
+def test_flow_of_another_program_is_read_from_files(tmp_path: Path) -> None:
+    rows = walk(5)
+    rows[2] = person(2) + np.array([9.0, 0.0])
+    poses, moving = video({1: rows}, 5), Moving()
+    wanted = crowd_flow(poses, blank(5), flow=moving)
+    images = [p.image for p in blank(5)]
+    for one, other in ((f, f + step) for f in range(5) for step in (-1, 1) if 0 <= f + step < 5):
+        sign = 1 if other > one else -1
+        there = np.broadcast_to(sign * MOTION, (*images[0].shape[:2], 2))
+        write_flow(there, tmp_path / f"{one:06d}_{other:06d}.flo")
+    settings = CrowdFlowSettings(method="files")
+    after = crowd_flow(poses, blank(5), settings, flow=FlowFiles(tmp_path))
+    np.testing.assert_allclose(after.tracks[0].poses.xy[2], person(2), atol=1e-4)
+    same(after, wanted)
+    assert after.history[-1].settings["method"] == "files"
+    (tmp_path / "000003_000002.flo").unlink()
+    with pytest.raises(FormatError, match="from frame 3 to frame 2"):
+        crowd_flow(poses, blank(5), settings, flow=FlowFiles(tmp_path))
+    with pytest.raises(UsageError, match="needs the files"):
+        crowd_flow(poses, blank(5), settings)
 
 
 @pytest.mark.parametrize(("direction", "share"), [("forward", 0.96), ("backward", 0.96)])
