@@ -94,6 +94,12 @@ def sizes(track: PersonTrack) -> NDArray[np.float64]:
     return np.asarray(np.sqrt(area))
 
 
+def centres(track: PersonTrack) -> NDArray[np.float64]:
+    """``(N, 2)`` centres of the boxes, pixels."""
+    box = track.boxes.xyxy.astype(np.float64)
+    return np.asarray((box[:, :2] + box[:, 2:]) / 2)
+
+
 def oks_matrix(
     a: NDArray[np.float64],
     b: NDArray[np.float64],

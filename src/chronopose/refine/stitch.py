@@ -20,7 +20,7 @@ from scipy.optimize import linear_sum_assignment
 from chronopose.core.tracks import PersonTrack, VideoPoses
 from chronopose.errors import ShapeError, UsageError
 from chronopose.refine._log import WHOLE_PERSON, Edit, EditLog
-from chronopose.refine._tracks import join_tracks, sizes
+from chronopose.refine._tracks import centres, join_tracks, sizes
 
 STEP = "stitch"
 Array = NDArray[np.float64]
@@ -137,8 +137,8 @@ def _fit(a: PersonTrack, b: PersonTrack, gap_s: float, settings: StitchSettings)
     size_a, size_b = _end_size(a, last=True, settings=settings), _end_size(b, False, settings)
     size = (size_a * size_b) ** 0.5
     way_s = settings.steady_s * (1 - np.exp(-gap_s / settings.steady_s))
-    forward = _centres(a)[-1] + way_s * _speed(a, True, settings) - _centres(b)[0]
-    backward = _centres(b)[0] - way_s * _speed(b, False, settings) - _centres(a)[-1]
+    forward = centres(a)[-1] + way_s * _speed(a, True, settings) - centres(b)[0]
+    backward = centres(b)[0] - way_s * _speed(b, False, settings) - centres(a)[-1]
     # One of the two speeds is often that of a box that shrank or jumped when the person vanished.
     apart = min(np.linalg.norm(forward), np.linalg.norm(backward)) / size
     reach = settings.max_distance + settings.distance_per_s * gap_s
@@ -189,11 +189,6 @@ def _edit(part: PersonTrack, track_id: int, fit: _Fit) -> Edit:
     )  # fmt: skip
 
 
-def _centres(track: PersonTrack) -> Array:
-    box = track.boxes.xyxy.astype(np.float64)
-    return (box[:, :2] + box[:, 2:]) / 2
-
-
 def _near(track: PersonTrack, last: bool, settings: StitchSettings) -> NDArray[np.bool_]:
     """Rows of the last or first bit of a track."""
     edge = track.time_s[-1] if last else track.time_s[0]
@@ -210,5 +205,5 @@ def _speed(track: PersonTrack, last: bool, settings: StitchSettings) -> Array:
     if rows.sum() < 3:
         return np.zeros(2)
     time = track.time_s[rows] - track.time_s[rows].mean()
-    centre = _centres(track)[rows]
+    centre = centres(track)[rows]
     return np.asarray((time[:, None] * (centre - centre.mean(0))).sum(0) / (time**2).sum())

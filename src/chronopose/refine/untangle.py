@@ -20,7 +20,7 @@ from chronopose.core.tracks import PersonTrack, VideoPoses
 from chronopose.errors import ShapeError, UsageError
 from chronopose.refine._frames import TimedImage, together
 from chronopose.refine._log import WHOLE_PERSON, Edit, EditLog
-from chronopose.refine._tracks import join_tracks, sizes
+from chronopose.refine._tracks import centres, join_tracks, sizes
 
 STEP = "untangle"
 Floats = NDArray[np.float64]
@@ -71,8 +71,8 @@ class UntangleSettings:
 
 
 @dataclass(frozen=True)
-class _Meeting:
-    """Two tracks, and the last common frame before and the first one after they met."""
+class Meeting:
+    """Ids of two tracks, and the last common frame before and the first one after they met."""
 
     a: int
     b: int
@@ -192,7 +192,7 @@ def histograms(image: NDArray[np.uint8], box: Floats, others: Floats) -> NDArray
     return found
 
 
-def overlaps(one: Floats, other: Floats) -> Floats:
+def _overlaps(one: Floats, other: Floats) -> Floats:
     """Intersection over union of boxes ``(..., 4)``, corners, entry by entry."""
     low, high = np.maximum(one[..., :2], other[..., :2]), np.minimum(one[..., 2:], other[..., 2:])
     shared = (high - low).clip(0).prod(-1)
@@ -202,29 +202,29 @@ def overlaps(one: Floats, other: Floats) -> Floats:
 
 def _exchanges(
     people: dict[int, _Person], settings: UntangleSettings, since_s: float
-) -> Iterator[tuple[_Meeting, str]]:
+) -> Iterator[tuple[Meeting, str]]:
     """Meetings after which the ids were exchanged, by time."""
-    meetings = [
+    found = [
         m
         for a, b in combinations(people, 2)
-        for m in _meetings(people[a].track, people[b].track, settings)
+        for m in meetings(people[a].track, people[b].track, settings)
         if m.after_s > since_s
     ]
-    for meeting in sorted(meetings, key=lambda m: (m.after_s, m.a, m.b)):
+    for meeting in sorted(found, key=lambda m: (m.after_s, m.a, m.b)):
         reason = _judge(people[meeting.a], people[meeting.b], meeting, settings)
         if reason:
             yield meeting, reason
 
 
-def _meetings(a: PersonTrack, b: PersonTrack, settings: UntangleSettings) -> Iterator[_Meeting]:
+def meetings(a: PersonTrack, b: PersonTrack, settings: UntangleSettings) -> Iterator[Meeting]:
     """Every time that two tracks come together and part again."""
     common, in_a, in_b = np.intersect1d(a.frame_index, b.frame_index, return_indices=True)
     if len(common) < 2:
         return
     boxes = [t.boxes.xyxy[rows].astype(np.float64) for t, rows in ((a, in_a), (b, in_b))]
-    apart = np.flatnonzero(overlaps(*boxes) <= settings.touch)
+    apart = np.flatnonzero(_overlaps(*boxes) <= settings.touch)
     time_s = a.time_s[in_a]
-    away = np.linalg.norm(_centres(a)[in_a] - _centres(b)[in_b], axis=-1)
+    away = np.linalg.norm(centres(a)[in_a] - centres(b)[in_b], axis=-1)
     near = away < settings.near * (sizes(a)[in_a] + sizes(b)[in_b]) / 2
     later = (np.diff(apart) > 1) | (np.diff(common[apart]) > 1)
     for first, second in zip(apart[:-1][later], apart[1:][later], strict=True):
@@ -235,7 +235,7 @@ def _meetings(a: PersonTrack, b: PersonTrack, settings: UntangleSettings) -> Ite
         )
         lasted_s = time_s[second] - time_s[first]
         if (touched or hidden) and lasted_s <= settings.max_meeting_s:
-            yield _Meeting(
+            yield Meeting(
                 a.track_id, b.track_id, int(common[first]), int(common[second]),
                 float(time_s[first]), float(time_s[second]),
             )  # fmt: skip
@@ -247,7 +247,7 @@ def _lost(a: PersonTrack, b: PersonTrack, before: int, after: int) -> bool:
     return counts[0] != counts[1]
 
 
-def _judge(a: _Person, b: _Person, meeting: _Meeting, settings: UntangleSettings) -> str:
+def _judge(a: _Person, b: _Person, meeting: Meeting, settings: UntangleSettings) -> str:
     """Why the two are to be exchanged; empty where they are not."""
     seen: list[Floats] = []
     counts: list[NDArray[np.int64]] = []
@@ -282,7 +282,7 @@ def _distance(one: Floats, other: Floats) -> float:
     return float(np.sqrt(np.maximum(1 - alike, 0)).mean())
 
 
-def _exchange(people: dict[int, _Person], meeting: _Meeting, reason: str) -> None:
+def _exchange(people: dict[int, _Person], meeting: Meeting, reason: str) -> None:
     """Exchange all that comes after the moment of the meeting at which that jumps least."""
     a, b = people[meeting.a], people[meeting.b]
     cut = _moment(a.track, b.track, meeting)
@@ -305,7 +305,7 @@ def _split(person: _Person, cut: int) -> tuple[_Person, _Person]:
     return person.rows(early), person.rows(~early)
 
 
-def _moment(a: PersonTrack, b: PersonTrack, meeting: _Meeting) -> int:
+def _moment(a: PersonTrack, b: PersonTrack, meeting: Meeting) -> int:
     """First frame of the meeting from which on the two are exchanged."""
     best, cut = np.inf, meeting.after
     for frame in range(meeting.before + 1, meeting.after + 1):
@@ -322,7 +322,7 @@ def _moment(a: PersonTrack, b: PersonTrack, meeting: _Meeting) -> int:
 
 def _beside(track: PersonTrack, frame: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Centres in the last frame before ``frame`` and the first one from it on."""
-    row, every = int(np.searchsorted(track.frame_index, frame)), _centres(track)
+    row, every = int(np.searchsorted(track.frame_index, frame)), centres(track)
     return every[max(row - 1, 0)], every[min(row, len(every) - 1)]
 
 
@@ -341,8 +341,3 @@ def _edits(people: dict[int, _Person]) -> Iterator[Edit]:
                 person_id=person_id, person_id_before=int(person.origin[rows[0]]),
                 joint=WHOLE_PERSON,
             )  # fmt: skip
-
-
-def _centres(track: PersonTrack) -> Floats:
-    box = track.boxes.xyxy.astype(np.float64)
-    return (box[:, :2] + box[:, 2:]) / 2
