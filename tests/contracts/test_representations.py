@@ -26,7 +26,7 @@ from chronopose.tensors.representation import Moments, Split
 
 PRESETS = list_models(REPRESENTATIONS)
 EVERY = [f"{name}:{preset}" for name, presets in PRESETS.items() for preset in presets]
-LIGHT = [n for n in EVERY if n.endswith((":lite", ":poses"))]
+LIGHT = [n for n in EVERY if n.endswith((":lite", ":lite_masked", ":poses"))]
 
 
 def frame_shape(model: Any) -> tuple[int, ...]:
@@ -45,7 +45,8 @@ def sample(model: Any, batch: int = 4) -> Moments:
     frames = torch.randn(batch, 5, *frame_shape(model))
     delta = torch.tensor([0.0, 1.2, -1.5, 0.5, -0.1]).expand(batch, 5)
     partner = torch.tensor([1, 1, 0, 3, 4]).expand(batch, 5)
-    return Moments(frames, delta, partner, torch.arange(batch))
+    empty = torch.zeros_like(frames) if model.config.masked else None
+    return Moments(frames, delta, partner, torch.arange(batch), background=empty)
 
 
 def loss_of(model: Any, moments: Moments) -> Tensor:

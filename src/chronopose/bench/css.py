@@ -55,8 +55,6 @@ ROWS: dict[str, dict[str, Any]] = {
 encoder on the labels alone."""
 PARTS = ("z_tv", "z_ti", "both")
 SHARES = (0.01, 0.05, 0.1, 0.5, 1.0)
-EARLY, LATE = 0.4, 0.6
-"""Names of people are learnt from the first part of a video and asked of the last."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,9 +147,8 @@ def probe(
             rows = labelled(len(x), share, seed)
             pose = _whole(Ridge(x[rows], poses[rows], groups[rows]).predict(y))
             found |= {f"{k}/{part}/{share:g}": v for k, v in pose_errors(pose, truth).items()}
-        early, late = judged.through() <= EARLY, judged.through() >= LATE
-        who = judged.people() if training.traits is None else judged.videos()
-        found[f"who/{part}"] = identity_accuracy(y[early], who[early], y[late], who[late])
+        who, told, held = judged.named()
+        found[f"who/{part}"] = identity_accuracy(y[told], who[told], y[held], who[held])
         every = slice(None, None, 3)
         hit = nearest(y[every], x)
         found[f"nearest/{part}"] = float(
@@ -181,7 +178,7 @@ def chance(training: KnownPeople, judged: KnownPeople, seed: int = 0) -> dict[st
     return {
         **pose_errors(mean, truth),
         "nearest": float(joint_errors(_whole(poses[drawn]), truth).mean()),
-        "who": 1 / len(judged.footage),
+        "who": 1 / len(np.unique(judged.named()[0])),
     }
 
 

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 PEOPLE, JUDGED = 40, 15
 """Bodies that poses are learnt from, and other ones that are judged."""
+FILMED = 60
+"""People who are filmed in rooms, to learn from."""
 
 
 def add_css_flags(parser: Any) -> None:
@@ -20,31 +22,42 @@ def add_css_flags(parser: Any) -> None:
     add = parser.add_argument
     add("--learn", default=None, type=str | None, metavar="DIR",
         help="css: generated set to learn from; --data is the one that is judged")  # fmt: skip
+    add("--rooms", default=0, type=int, metavar="N",
+        help="css: pictures of people in N rooms made by code, instead of poses")  # fmt: skip
 
 
 def run_css(options: Any) -> int:
     """Train, probe and write the report.
 
-    Without --learn and --motion, poses of procedural motion are learnt from: no data is needed.
+    Without --learn, --rooms and --motion, poses of procedural motion are learnt from: no data is
+    needed.
     """
     from dataclasses import replace
 
     from chronopose.bench.css import ROWS, CssPlan, run_css_bench, write_css_report
     from chronopose.errors import UsageError
-    from chronopose.recipes.css import PICTURES, POSES
+    from chronopose.recipes.css import IN_ROOMS, PICTURES, POSES
 
     if (options.learn is None) != (options.data is None):
         raise UsageError(
             "bench css on pictures needs two generated sets: --learn DIR to learn from and --data "
-            "DIR to judge on. Without both it works on poses."
+            "DIR to judge on. Without both it works on poses, or in --rooms."
+        )
+    if options.rooms < 0 or (options.rooms and (options.learn or options.motion)):
+        raise UsageError(
+            f"--rooms makes people by code, at least one room, and reads neither --learn nor "
+            f"--motion; got {options.rooms}."
         )
     if options.seeds < 1:
         raise UsageError(f"--seeds counts trainings from 1; got {options.seeds}.")
-    pictures = options.learn is not None
-    training, judged = _people(options) if pictures else _bodies(options.motion)
-    settings = PICTURES if pictures else POSES
+    if options.rooms:
+        model, settings, (training, judged) = "css:lite_masked", IN_ROOMS, _filmed(options.rooms)
+    elif options.learn is not None:
+        model, settings, (training, judged) = "css:lite", PICTURES, _people(options)
+    else:
+        model, settings, (training, judged) = "css:poses", POSES, _bodies(options.motion)
     plan = CssPlan(
-        model="css:lite" if pictures else "css:poses", training=training, judged=judged,
+        model=model, training=training, judged=judged,
         settings=replace(settings, steps=options.steps or settings.steps),
         seeds=tuple(range(options.seeds)), rows=tuple(options.rows or ROWS),
         scratch_steps=options.steps or settings.steps,
@@ -58,6 +71,17 @@ def _people(options: Any) -> tuple[KnownPeople, KnownPeople]:
     from chronopose.engine.known_people import clip_people
 
     return clip_people(options.learn, "train"), clip_people(options.data, options.split)
+
+
+def _filmed(count: int) -> tuple[KnownPeople, KnownPeople]:
+    """People in rooms, and others doing other things in the same rooms."""
+    from chronopose.engine.room_people import room_people, rooms_made_by_code
+
+    rooms = rooms_made_by_code(count)
+    return (
+        room_people(rooms, people=FILMED, videos=6),
+        room_people(rooms, people=JUDGED, videos=4, split="test", seed=50_000),
+    )
 
 
 def _bodies(folder: str | None) -> tuple[KnownPeople, KnownPeople]:

@@ -34,7 +34,8 @@ class Footage:
             out.
         frames: ``(T, H, W, 3)`` uint8 RGB, or ``(T, K, 2)`` joints.
         xy: ``(T, K, 2)`` 2D joints, any unit, NaN where unknown; None where nobody knows them.
-        background: ``(H, W, 3)`` uint8, the scene without the person, or None.
+        background: ``(H, W, 3)`` uint8, the scene without the person; ``(T, H, W, 3)``, what of it
+            each frame shows; or None.
 
     Raises:
         ShapeError: counts disagree, or times do not rise.
@@ -233,12 +234,16 @@ class MomentBatches(Dataset[Moments]):
             partner=torch.from_numpy(_partners(len(rows), self._rule, rng)),
             video=torch.from_numpy(chosen.astype(np.int64)),
             xy=_joined([None if v.xy is None else v.xy[r] for v, r in pairs]),
-            background=self._backgrounds(seen),
+            background=self._backgrounds(pairs),
         )
 
-    def _backgrounds(self, seen: Sequence[Footage]) -> Tensor | None:
-        known = [v.background for v in seen if v.background is not None]
-        return self._codec.prepare(np.stack(known)) if len(known) == len(seen) else None
+    def _backgrounds(self, pairs: Sequence[tuple[Footage, NDArray[np.int64]]]) -> Tensor | None:
+        known = [
+            v.background if v.background.ndim == 3 else v.background[rows]
+            for v, rows in pairs
+            if v.background is not None
+        ]
+        return self._codec.prepare(np.stack(known)) if len(known) == len(pairs) else None
 
 
 def median_background(frames: NDArray[np.uint8], most: int = 101) -> NDArray[np.uint8]:

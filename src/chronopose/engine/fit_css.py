@@ -162,7 +162,8 @@ def fit_css(
     )  # fmt: skip
     folder, state = open_run(run_dir, resume)
     where = device_of(device)
-    loop = _Loop(model.to(where), settings, where)
+    model = model.to(where).to(memory_format=torch.channels_last)
+    loop = _Loop(model, settings, where)
     identity = {
         "model": type(model).__name__, "config": plain(model.config), "settings": plain(settings),
     }  # fmt: skip

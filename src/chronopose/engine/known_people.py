@@ -43,6 +43,8 @@ VARY = 0.15
 """Bones of bodies differ from the usual ones by up to this share."""
 CAMERA_PX, FOCAL_PX = 1000, 1145.0
 """Side of the virtual pictures and focal length."""
+EARLY, LATE = 0.4, 0.6
+"""Names of people are learnt from the first part of a video and asked of the last."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,12 +56,15 @@ class KnownPeople:
         xyz_mm: N arrays ``(T, 17, 3)`` of ``h36m17``, camera axes, relative to the pelvis.
         who: ``(N,)`` numbers of persons.
         traits: ``(N, L)`` logarithms of bone lengths less their mean, or None.
+        apart: A person's videos have nothing in common but the person: names can be learnt from all
+            but the last of them and asked of that one. Else they are asked of a video's last part.
     """
 
     footage: list[Footage]
     xyz_mm: list[Floats]
     who: NDArray[np.int64]
     traits: Floats | None = None
+    apart: bool = False
 
     def poses(self) -> Floats:
         """``(R, 48)`` joints but the pelvis of all frames of all videos, millimetres."""
@@ -72,6 +77,15 @@ class KnownPeople:
     def people(self) -> NDArray[np.int64]:
         """``(R,)`` the person of each frame."""
         return self.who[self.videos()]
+
+    def named(self) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
+        """``(R,)`` the name of each frame, whether a probe learns from it, whether it is asked."""
+        if self.apart:
+            last = np.array([n for n, w in enumerate(self.who) if w not in self.who[n + 1 :]])
+            asked = np.isin(self.videos(), last)
+            return self.people(), ~asked, asked
+        names = self.people() if self.traits is None else self.videos()
+        return names, self.through() <= EARLY, self.through() >= LATE
 
     def through(self) -> Floats:
         """``(R,)`` how far through its video each frame lies, in [0, 1]."""

@@ -35,7 +35,7 @@ class Supervised:
         self, model: RepresentationModel, videos: Sequence[Footage], rows: NDArray[np.int64],
         y: Floats, *, steps: int = 400, batch_size: int = 64, lr: float = 1e-3, seed: int = 0,
     ) -> None:  # fmt: skip
-        self._model = copy.deepcopy(model).train()
+        self._model = copy.deepcopy(model).train().to(memory_format=torch.channels_last)
         self._mean, self._spread = y.mean(0), y.std(0) + 1e-9
         frames = np.concatenate([v.frames for v in videos])[rows]
         target = torch.from_numpy((y - self._mean) / self._spread).float()

@@ -12,9 +12,9 @@ Idea      1. Each frame is encoded alone: z = [z_tv, z_ti].
           3. z_tv of near moments attract, those of moments away repel.
           4. In between, likeness falls gradually with time.
 Differs   The losses' formulas and weights are ours. With boxes given, the whole crop is rebuilt and
-          no mask is learnt. The finder serves one person, so depth is not used.
-Written   from the abstract, and from facts about Neural Scene Decomposition, on which the paper
-          builds; no code was copied.
+          no mask is learnt, unless the empty scene is given too. The finder serves one person, so
+          depth is not used.
+Written   from the abstract and facts about Neural Scene Decomposition; no code was copied.
 Checked   tests/unit/models/test_css.py, tests/contracts/test_representations.py.
 
 Axes: B sample, M moment, D decoded moment, N frame, K joint, H row, W column, V and I numbers.
@@ -23,7 +23,7 @@ Axes: B sample, M moment, D decoded moment, N frame, K joint, H row, W column, V
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 import torch
@@ -124,6 +124,8 @@ class CSSConfig:
     """Width and height of the crops, pixels."""
     detector: bool = True
     """Whole frames are given, and the person is found by the network itself."""
+    masked: bool = False
+    """Crops come with those of the empty scene: the decoder draws the person and a mask."""
     skeleton: str = "h36m17"
     """Joints of poses, and of 2D poses that come with pictures."""
     variant: int = 600
@@ -150,6 +152,7 @@ LITE = CSSConfig(
 PRESETS: dict[str, CSSConfig] = {
     "resnet50": CSSConfig(objective=Objective(features=2.0, matched=True)),
     "lite": LITE,
+    "lite_masked": replace(LITE, masked=True),
     "poses": CSSConfig(
         reads="poses", detector=False, variant=32, invariant=16, widths=(256,),
         objective=Objective(decoded=4),
@@ -168,8 +171,8 @@ class CSS(RepresentationModel):
         numbers = config.variant + config.invariant
         self.finder: SubjectFinder | None = None
         if config.reads == "poses":
-            if config.detector:
-                raise UsageError("Poses have no frame to look for a person in: detector=False.")
+            if self._masks:
+                raise UsageError("Poses show no scene: set detector=False and masked=False.")
             self.codec: PictureInput | PoseInput = PoseInput(get_skeleton(config.skeleton))
             count, width = 2 * len(self.codec.skeleton), config.widths[0]
             self.encoder: nn.Module = pose_layers(count, width, numbers)
@@ -182,7 +185,7 @@ class CSS(RepresentationModel):
             self.encoder = ResNetEncoder(config.crop_size, numbers, config.pretrained)
         self.decoder = UpDecoder(
             config.variant, config.invariant, config.crop_size, channels=config.map_channels,
-            widths=config.decoder_widths, out=4 if config.detector else 3, double=config.double,
+            widths=config.decoder_widths, out=4 if self._masks else 3, double=config.double,
         )  # fmt: skip
         if config.detector:
             self.finder = SubjectFinder(config.pretrained)
@@ -215,13 +218,13 @@ class CSS(RepresentationModel):
         """Latents -> ``(N, 3, h, w)`` crops, or ``(N, K, 2)`` poses: what was looked at."""
         return self._draw(latent)[0]
 
-    def render(self, latent: Split, place: Tensor, background: Tensor) -> Tensor:
+    def render(self, latent: Split, place: Tensor | None, background: Tensor) -> Tensor:
         """Put decoded people back into their scene.
 
         Args:
             latent: Of N people.
-            place: ``(N, 4)`` of :meth:`locate`.
-            background: ``(N, 3, H, W)`` the scenes without them.
+            place: ``(N, 4)`` of :meth:`locate`; None for a model that is given crops.
+            background: ``(N, 3, H, W)`` the scenes without them, or the crops of them.
 
         Returns:
             ``(N, 3, H, W)``: the mask says how much of a pixel is the person.
@@ -231,7 +234,11 @@ class CSS(RepresentationModel):
         """
         colours, mask = self._draw(latent)
         if mask is None:
-            raise UsageError("A model without detector draws no masks. Set detector=True.")
+            raise UsageError(
+                "This model draws whole crops and no masks. Set detector=True or masked=True."
+            )
+        if place is None:
+            return mask * colours + (1 - mask) * background
         size = background.shape[-1], background.shape[-2]
         pasted = paste(torch.cat([mask * colours, mask], 1), place, size)
         return pasted[:, :3] + (1 - pasted[:, 3:]) * background
@@ -255,15 +262,24 @@ class CSS(RepresentationModel):
         part = Split(latent.variant[:, :few].flatten(0, 1), stays.flatten(0, 1))
         if not self.config.objective.reconstruct:
             decoded = moments.frames[:, :0]
-        elif places is None:
+        elif not self._masks:
             decoded = self.decode(part).unflatten(0, (batch, few))
-        elif moments.background is None:
-            raise UsageError("With the detector each sample needs the background of its video.")
         else:
-            scene = moments.background[:, None].expand(-1, few, -1, -1, -1).flatten(0, 1)
-            whole = self.render(part, places[:, :few].flatten(0, 1), scene)
-            decoded = whole.unflatten(0, (batch, few))
+            scene = self._scenes(moments, few).flatten(0, 1)
+            where = None if places is None else places[:, :few].flatten(0, 1)
+            decoded = self.render(part, where, scene).unflatten(0, (batch, few))
         return MomentsOutput(latent, decoded, places)
+
+    def _scenes(self, moments: Moments, few: int) -> Tensor:
+        """``(B, few, 3, H, W)`` what is behind the person in the moments that are rebuilt."""
+        known = moments.background
+        if known is None:
+            raise UsageError(
+                "A model that draws masks needs the background of each video: give its footage one."
+            )
+        if known.ndim == 4:
+            return known[:, None].expand(-1, few, -1, -1, -1)
+        return known[:, :few]
 
     def criterion(self) -> CSSCriterion:
         """The terms of the loss, unweighted."""
@@ -294,11 +310,17 @@ class CSS(RepresentationModel):
             pose = self.decoder(torch.cat(latent, 1))
             return pose.unflatten(1, (len(self.codec.skeleton), 2)), None
         drawn = self.decoder(*latent)
-        if not self.config.detector:
+        if not self._masks:
             return drawn, None
+        if not self.config.detector:
+            return drawn[:, :3], drawn[:, 3:].sigmoid()
         window = soft_window(drawn.shape[2], drawn.shape[3], drawn.device)
         mask = (drawn[:, 3:].sigmoid().clamp(min=FLOOR)) * window
         return drawn[:, :3], mask / mask.amax((1, 2, 3), keepdim=True)
+
+    @property
+    def _masks(self) -> bool:
+        return self.config.detector or self.config.masked
 
     def _check(self, frames: Tensor) -> None:
         if isinstance(self.codec, PoseInput):

@@ -34,7 +34,7 @@ from chronopose.tensors import HeatmapOutput
 class HRNetConfig:
     """What HRNet is built from."""
 
-    backbone: Literal["hrnet_w32", "hrnet_w48"] = "hrnet_w48"
+    backbone: Literal["hrnet_w32", "hrnet_w48", "hrnet_w18_small_v2"] = "hrnet_w48"
     skeleton: str = "coco17"
     """Registry name of the joints K."""
     crop_size: tuple[int, int] = (288, 384)
@@ -64,7 +64,11 @@ PRESETS = {
     "w48": W48,
     "w32_384": replace(W48, backbone="hrnet_w32"),
     "w48_256": replace(W48, crop_size=(192, 256)),
-}
+    "lite": replace(
+        W48, backbone="hrnet_w18_small_v2", skeleton="lsp14", crop_size=(160, 192),
+        activation="softmax", decoder="expectation",
+    ),
+}  # fmt: skip
 
 
 class HRNetPose(PoseModel):

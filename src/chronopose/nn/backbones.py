@@ -5,6 +5,7 @@ stage only) and ``forward_stages`` (the stages asked for). What a caller does no
 computed, unless the network needs it anyway.
 
 ``hrnet_w32`` ``hrnet_w48``  the pose HRNet; state-dict keys of the official release.
+``hrnet_w18_small_v2``       the same idea with a tenth of the parameters, for CPUs.
 ``resnet18`` to ``152``      ResNet and three transposed convolutions (SimpleBaseline).
 ``lite``                     a narrow ResNet-18 with a 64-channel top-down pyramid, for CPUs.
 """
@@ -58,11 +59,11 @@ class Backbone(nn.Module, ABC):
 class PoseHRNet(Backbone):
     """HRNet as used for pose: four stages, the last one gives its high-resolution branch only.
 
-    Stage 1 is the 256-channel output of ``layer1``; stages 2 to 4 are the high-resolution
+    Stage 1 is the output of ``layer1``, 256 channels; stages 2 to 4 are the high-resolution
     branches after each stage's last fusion.
 
     Args:
-        name: timm name, ``hrnet_w32`` or ``hrnet_w48``.
+        name: timm name, one of :data:`HRNETS`.
         pretrained: ImageNet weights through timm.
         num_joints: Add the 1×1 ``final_layer`` that turns stage 4 into heatmaps.
         stage1: ``transition`` taps the first branch after ``transition1`` instead of ``layer1``.
@@ -92,9 +93,10 @@ class PoseHRNet(Backbone):
         last = self.stage4[-1]
         last.fuse_layers = nn.ModuleList([last.fuse_layers[0]])
         width = last.branches[0][-1].conv2.out_channels
+        first = self.layer1[-1].conv3.out_channels
         self.stage1, self.join = stage1, branches
         coarse = (3 * width, 7 * width) if branches == "all" else (width, width)
-        self.channels = (256 if stage1 == "layer1" else width, *coarse, width)
+        self.channels = (first if stage1 == "layer1" else width, *coarse, width)
         if num_joints is not None:
             self.final_layer = nn.Conv2d(width, num_joints, 1)
             init_head(self.final_layer)
@@ -230,7 +232,7 @@ def _enlarge(x: Tensor, factor: int) -> Tensor:
     return x if factor == 1 else F.interpolate(x, scale_factor=float(factor), mode="nearest")
 
 
-HRNETS = ("hrnet_w32", "hrnet_w48")
+HRNETS = ("hrnet_w32", "hrnet_w48", "hrnet_w18_small_v2")
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
 BACKBONES = (*HRNETS, *RESNETS, "lite")
 """Names that :func:`build_backbone` knows."""

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from chronopose.models.css import CSS
 
 WEIGHTS = "weights.safetensors"
+ROOMS = 4
 TRACKS = (".parquet", ".csv", ".json")
 """Suffixes of the tracks that lie beside a video."""
 FLAG = {
-    "clips": " --synthetic DIR", "videos": " --data DIR", "motion": " --data DIR", "procedural": ""
+    "clips": " --synthetic DIR", "videos": " --data DIR", "motion": " --data DIR",
+    "procedural": "", "rooms": "",
 }  # fmt: skip
 
 
@@ -34,9 +36,10 @@ class CssRecipe:
         settings: How to train.
         source: ``clips``: people of the set at ``--synthetic``; ``videos``: people of the videos at
             ``--data``, each with its tracks beside it; ``motion``: the motion files at ``--data``
-            before virtual cameras; ``procedural``: the same with motion made by code.
+            before virtual cameras; ``procedural``: the same with motion made by code; ``rooms``:
+            pictures of people in :data:`ROOMS` rooms, all made by code.
         overrides: Fields of the model's Config that differ from the preset.
-        people: Bodies that perform the motion.
+        people: Bodies that perform the motion, or are filmed in rooms.
         videos: Videos of each body.
         trained_on: What the weights card says they were trained on.
         terms: Terms under which the weights may be used.
@@ -45,7 +48,7 @@ class CssRecipe:
     name: str
     model: str
     settings: CssSettings
-    source: Literal["clips", "videos", "motion", "procedural"]
+    source: Literal["clips", "videos", "motion", "procedural", "rooms"]
     overrides: Mapping[str, Any] = field(default_factory=dict)
     people: int = 60
     videos: int = 6
@@ -116,6 +119,13 @@ def footage_of(recipe: CssRecipe, model: CSS, places: Places) -> list[Footage]:
                 f"the folder with --synthetic."
             )
         return clip_people(places.synthetic, "train", model.config.crop_size).footage
+    if recipe.source == "rooms":
+        from chronopose.engine.room_people import room_people, rooms_made_by_code
+
+        return room_people(
+            rooms_made_by_code(ROOMS), people=recipe.people, videos=recipe.videos,
+            size=model.config.crop_size, seed=recipe.settings.seed,
+        ).footage  # fmt: skip
     if recipe.source == "procedural":
         motions = procedural_motions(120)
     elif places.data is None:

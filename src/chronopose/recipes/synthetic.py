@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from chronopose.data.transforms import strong
 from chronopose.engine.settings import Phase, TrainSettings
 from chronopose.recipes._recipe import LSPETSpec, MixtureSpec, Recipe, ShardSpec
@@ -119,6 +121,44 @@ def simple_baseline_lite_nano() -> Recipe:
         trained_on="LSPET images 1-8500; synthetic people of 'chronopose synth'",
         terms=LSPET_TERMS,
     )
+
+
+def hrnet_lite_scratch_nano() -> Recipe:
+    """hrnet:lite for small crops from random weights: one half of a comparison of backbones.
+
+    Command         chronopose train hrnet_lite_scratch_nano --data LSPET --synthetic SHARDS
+                    --out RUN
+    Hardware        one CPU core, fp32, about 3 GB of memory
+    Hours           0.2
+    Published       none
+    Ours            see docs/arena.md
+
+    The other half is :func:`simple_baseline_lite_scratch_nano`. ``--set seed=1`` for further seeds.
+    """
+    return replace(
+        simple_baseline_lite_scratch_nano(), name="hrnet_lite_scratch_nano", model="hrnet:lite"
+    )
+
+
+def simple_baseline_lite_scratch_nano() -> Recipe:
+    """simple_baseline:lite for small crops from random weights: the other half of it.
+
+    Command         chronopose train simple_baseline_lite_scratch_nano --data LSPET
+                    --synthetic SHARDS --out RUN
+    Hardware        as for :func:`hrnet_lite_scratch_nano`
+    Hours           0.15
+    Published       none
+    Ours            see docs/arena.md
+    """
+    recipe = simple_baseline_lite_nano()
+    phases = (
+        Phase(steps=400, crop_size=(64, 96), batch_size=48, lr=(2e-3, 2e-3), sigma=1.2),
+        Phase(steps=200, crop_size=NANO_CROP, batch_size=48, lr=(2e-3, 0.0), sigma=1.5),
+    )
+    return replace(
+        recipe, name="simple_baseline_lite_scratch_nano", single_frame=None,
+        settings=replace(recipe.settings, phases=phases, val_every=600, flip_test=True),
+    )  # fmt: skip
 
 
 _HALF = MixtureSpec(parts=(LSPETSpec(split="train"), ShardSpec()), shares=(1, 1))

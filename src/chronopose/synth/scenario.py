@@ -153,7 +153,30 @@ class Scenario:
         return hashlib.sha256(json.dumps(decisions, sort_keys=True).encode()).hexdigest()
 
 
-def make_scenario(plan: ClipPlan, assets: Assets, *, painted: bool = True) -> Scenario:
+@dataclass(frozen=True)
+class Room:
+    """A place with a camera that stands still, in which several clips are filmed.
+
+    Args:
+        environment: Light and place.
+        camera: Over the origin, looking along +y.
+        reach_m: How far away people may be halfway through a clip, metres.
+    """
+
+    environment: Environment
+    camera: Camera
+    reach_m: float
+
+    @property
+    def half_width(self) -> float:
+        """Half the width of the view at a distance of one metre, metres."""
+        return float(self.camera.size[0] / 2 / self.camera.intrinsics[0, 0])
+
+
+def make_scenario(
+    plan: ClipPlan, assets: Assets, *, painted: bool = True, room: Room | None = None,
+    body: Body | None = None,
+) -> Scenario:  # fmt: skip
     """Draw everything random about a clip.
 
     People for whom no place is found stay away; one always comes.
@@ -163,42 +186,48 @@ def make_scenario(plan: ClipPlan, assets: Assets, *, painted: bool = True) -> Sc
         assets: What it is made of.
         painted: False leaves places made by code black, for labels without pictures: faster, and
             everything else is the same.
+        room: Where it is filmed; None draws a place and a camera.
+        body: Whose body everybody has; None draws one for each.
     """
     rng = np.random.default_rng(
         [plan.seed, DIFFICULTIES.index(plan.difficulty), SPLITS.index(plan.split)]
     )
-    environment = assets.environment(plan.split, rng, painted=painted)
     time_s = (np.arange((plan.frames + 2) * plan.fine + 1) - plan.fine) / (plan.fps * plan.fine)
     seconds = float(time_s[-1] - time_s[0])
-    shooting = draw_shooting(plan.size, seconds, plan.difficulty == "blur", rng)
-    reach = reach_m(environment)
-    focus = float(np.exp(rng.uniform(np.log(3.0), np.log(0.8 * reach))))
-    cameras = follow_cameras(shooting, focus, time_s, plan.size, rng)
+    if room is None:
+        environment = assets.environment(plan.split, rng, painted=painted)
+        shooting = draw_shooting(plan.size, seconds, plan.difficulty == "blur", rng)
+        reach, half_width = reach_m(environment), shooting.half_width
+        focus = float(np.exp(rng.uniform(np.log(3.0), np.log(0.8 * reach))))
+        cameras = follow_cameras(shooting, focus, time_s, plan.size, rng)
+    else:
+        environment, reach, half_width = room.environment, room.reach_m, room.half_width
+        cameras = (room.camera,) * len(time_s)
     crowd = plan.difficulty == "crowd"
     low, high = CROWD if crowd else plan.people
     stage = Stage(cameras, time_s, ROOM_IN_CROWD_M if crowd else ROOM_M, reach)
     players: list[Player] = []
     things: list[Thing] = []
     for _ in range(int(rng.integers(low, high + 1))):
-        body = assets.body(plan.split, rng)
+        who = assets.body(plan.split, rng) if body is None else body
         for left in reversed(range(MOTIONS)):
             motion = assets.motion(plan.split, seconds, rng, SETTLE_S)
-            whole, poses = _perform(motion, assets, body, time_s)
-            extent = stage.extent(body, poses)
-            seat = Seat(body, whole) if needs_seat(motion) else None
+            whole, poses = _perform(motion, assets, who, time_s)
+            extent = stage.extent(who, poses)
+            seat = Seat(who, whole) if needs_seat(motion) else None
             if seat is not None:
                 extent = extent.beside(
                     np.tile(seat.place, (len(extent.points), 1)), seat.radius_m
                 )  # fmt: skip
-            spot = stage.place(extent, shooting.half_width, rng, anyhow=not (players or left))
+            spot = stage.place(extent, half_width, rng, anyhow=not (players or left))
             if spot is not None:
-                matrices = body.skin_matrices(spot.carry_poses(poses))
-                players.append(Player(body, matrices, len(players) + 1, motion.key))
+                matrices = who.skin_matrices(spot.carry_poses(poses))
+                players.append(Player(who, matrices, len(players) + 1, motion.key))
                 if seat is not None:
                     things.append(seat.thing(spot, time_s, plan.seed + len(players)))
                 break
     if plan.difficulty == "occlusion":
-        things += draw_things(stage, shooting.half_width, time_s, rng)
+        things += draw_things(stage, half_width, time_s, rng)
     shutter = int(rng.integers(2, plan.fine // 2 + 1)) if plan.fine > 1 else 0
     solid = [Player(thing.body, thing.matrices, 0) for thing in things]
     return Scenario(plan, environment, cameras, (*players, *solid), time_s, shutter)

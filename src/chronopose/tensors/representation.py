@@ -36,7 +36,8 @@ class Moments(NamedTuple):
     xy: Tensor | None = None
     """float B M K 2, joints in any unit, where 2D poses are known; NaN where a joint is not."""
     background: Tensor | None = None
-    """float B 3 H W, the scene without the person, for models that find the person themselves."""
+    """float B 3 H W, the scene without the person, for models that find the person themselves; or
+    float B M 3 H W, the same crops of it."""
 
 
 class MomentsOutput(NamedTuple):

@@ -115,6 +115,20 @@ def test_a_batch_holds_prepared_frames_times_and_poses_of_the_same_moments():
     assert batch.video.tolist() == [0, 0, 0]
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_backgrounds_come_once_a_video_or_with_each_frame(whole: bool):
+    time_s = np.arange(40) / 25
+    frames = np.arange(40, dtype=np.uint8)[:, None, None, None] * np.ones((4, 4, 3), np.uint8)
+    video = Footage("v", time_s, frames, background=frames[7] if whole else frames)
+    batch = MomentBatches([video], RULE, PictureInput((4, 4)), batch_size=2, steps=1)[0]
+    assert batch.background is not None
+    if whole:
+        assert batch.background.shape == (2, 3, 4, 4)
+        assert (PictureInput((4, 4)).show(batch.background) == 7).all()
+    else:
+        assert torch.equal(batch.background, batch.frames)
+
+
 def test_a_share_of_the_moments_borrows_from_another_moment_of_the_sample():
     videos = [footage(seed=n) for n in range(3)]
     codec = PoseInput(H36M17)

@@ -133,6 +133,28 @@ def test_without_a_background_the_detector_cannot_rebuild_frames():
         detecting()(moments(torch.randn(2, 2, 3, 48, 64)))
 
 
+def test_with_a_mask_a_crop_is_the_empty_room_where_nobody_is():
+    model = tiny(masked=True).eval()
+    with torch.no_grad():
+        model.decoder.out.bias[3] = -30.0  # nobody anywhere
+    frames, empty = torch.randn(2, 4, 3, 32, 32), torch.randn(2, 4, 3, 32, 32)
+    rebuilt = model(moments(frames, background=empty)).decoded
+    torch.testing.assert_close(rebuilt, empty[:, :2])
+    with torch.no_grad():
+        model.decoder.out.bias[3] = 30.0  # everywhere
+    found = model(moments(frames, background=empty))
+    part = Split(found.latent.variant[:, 0], found.latent.invariant[:, 0])
+    torch.testing.assert_close(found.decoded[:, 0], model.decode(part))
+    torch.testing.assert_close(model.render(part, None, empty[:, 0]), model.decode(part))
+
+
+def test_without_a_background_masks_cannot_rebuild_crops():
+    with pytest.raises(UsageError, match="give its footage one"):
+        tiny(masked=True)(moments(torch.randn(2, 4, 3, 32, 32)))
+    with pytest.raises(UsageError, match="Poses show no scene"):
+        build_representation("css", "poses", masked=True)
+
+
 def test_crops_and_poses_have_nobody_to_look_for():
     with pytest.raises(UsageError, match="detector=True"):
         tiny().locate(torch.randn(1, 3, 32, 32))

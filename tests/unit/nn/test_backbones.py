@@ -26,6 +26,7 @@ def test_every_stage_is_at_stride_four_with_the_stated_channels(name: str) -> No
     [
         ("hrnet_w48", (256, 48, 48, 48)),
         ("hrnet_w32", (256, 32, 32, 32)),
+        ("hrnet_w18_small_v2", (256, 18, 18, 18)),
         ("resnet50", (256, 256, 256, 256)),
         ("lite", (64, 64, 64, 64)),
     ],

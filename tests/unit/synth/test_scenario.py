@@ -17,6 +17,7 @@ from chronopose.synth.scenario import (
     DIFFICULTIES,
     ClipPlan,
     Player,
+    Room,
     Scenario,
     make_scenario,
     plans,
@@ -91,6 +92,21 @@ def test_the_same_plan_is_the_same_clip_and_every_other_one_another():
     prints = {made(plan).fingerprint() for plan in (PLAN, *others)}
     focals = {made(plan).cameras[0].intrinsics[0, 0] for plan in (PLAN, *others)}
     assert len(prints) == len(focals) == 4
+
+
+def test_in_a_room_everything_but_people_stays_from_clip_to_clip():
+    eye = plain_camera()
+    room = Room(made(PLAN).environment, eye, 4.0)
+    body = made(PLAN).people[0].body
+    one, other = (
+        make_scenario(replace(PLAN, seed=n, people=(1, 1)), Assets(), room=room, body=body)
+        for n in (1, 2)
+    )
+    for scenario in (one, other):
+        assert scenario.environment is room.environment
+        assert all(c is eye for c in scenario.cameras)
+        assert [p.body is body for p in scenario.people] == [True]
+    assert not np.allclose(joints(one.people[0])[0], joints(other.people[0])[0])
 
 
 def test_frames_come_at_their_times_and_one_more_follows():

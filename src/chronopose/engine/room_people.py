@@ -1,0 +1,138 @@
+"""Generated people filmed in a few rooms by cameras that stand still, to learn from without labels.
+
+As in the recordings that such methods are published on, the same rooms see everybody, the empty
+rooms are known, and the people that are judged never occur in training. Nothing is read from disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chronopose.core.skeletons import H36M17
+from chronopose.data.footage import cut_person
+from chronopose.data.moments import Footage
+from chronopose.engine.known_people import KnownPeople
+from chronopose.errors import UsageError
+from chronopose.synth.assets import Assets, open_assets
+from chronopose.synth.camera import look_at
+from chronopose.synth.film import draw_frames
+from chronopose.synth.hdri import to_srgb
+from chronopose.synth.labels import LABEL_JOINTS
+from chronopose.synth.renderer import open_renderer
+from chronopose.synth.scenario import ClipPlan, Room, Split, make_scenario
+
+Floats = NDArray[np.float64]
+FRAME_PX, FOCAL_PX = (192, 128), 128.0
+"""Width and height of the drawn frames, and focal length."""
+HEIGHT_M, LOOK_AT_M, REACH_M = 1.6, 0.9, 4.2
+"""Of the cameras; of what is in the middle of their pictures; how far away people may be."""
+GROW = 1.1
+"""Side of a crop over the longer side of the person's box."""
+LEAST_SHARE = 0.95
+"""Of a person's outline that is in the picture, in every frame that is used."""
+JOINTS = tuple(LABEL_JOINTS.index(name) for name in H36M17.joints)
+
+
+def rooms_made_by_code(count: int, assets: Assets | None = None, seed: int = 0) -> list[Room]:
+    """Places, each with its own light and a camera.
+
+    Args:
+        count: How many.
+        assets: Whose places; None: made by code.
+        seed: Decides which.
+    """
+    assets = open_assets() if assets is None else assets
+    camera = look_at(
+        np.array([0.0, 0.0, HEIGHT_M]), np.array([0.0, 3.4, LOOK_AT_M]), FRAME_PX,
+        FOCAL_PX,
+    )  # fmt: skip
+    return [
+        Room(assets.environment("train", np.random.default_rng([seed, 7, n])), camera, REACH_M)
+        for n in range(count)
+    ]
+
+
+def room_people(
+    rooms: list[Room], *, people: int, videos: int, size: tuple[int, int] = (64, 64),
+    seconds: float = 3.0, fps: float = 12.5, split: Split = "train", seed: int = 0,
+    assets: Assets | None = None, done: Callable[[], object] = lambda: None,
+) -> KnownPeople:  # fmt: skip
+    """One person at a time in a room, cut out by the box, beside the same cut of the empty room.
+
+    Everybody is filmed in several videos: in one room after the other, doing something else, seen
+    from another side.
+
+    Args:
+        rooms: Where.
+        people: How many.
+        videos: Of each.
+        size: Width and height of the crops, pixels.
+        seconds: Length of a video.
+        fps: Frames a second.
+        split: Bodies and motions of ``val`` and ``test`` are others than of ``train``.
+        seed: Decides bodies, motions and places.
+        assets: Whose bodies and motions; None: made by code.
+        done: Called after each video.
+
+    Returns:
+        With ``background`` of each frame, and as traits the logarithms of bone lengths.
+
+    Raises:
+        UsageError: there is no room, or nobody to film.
+    """
+    if not rooms or people < 1 or videos < 1:
+        raise UsageError(
+            f"People in rooms need at least one room, person and video each; got {len(rooms)}, "
+            f"{people} and {videos}."
+        )
+    assets = open_assets() if assets is None else assets
+    renderer = open_renderer(FRAME_PX)
+    empty = [to_srgb(renderer.backdrop(r.camera, r.environment)) for r in rooms]
+    footage, truth, who, traits = [], [], [], []
+    try:
+        for person in range(people):
+            body = assets.body(split, np.random.default_rng([seed, person]))
+            for video in range(videos):
+                room = (person + video) % len(rooms)
+                plan = ClipPlan(
+                    seed=seed + person * videos + video, people=(1, 1), split=split, fps=fps,
+                    frames=round(seconds * fps), size=FRAME_PX,
+                )  # fmt: skip
+                scenario = make_scenario(plan, assets, room=rooms[room], body=body)
+                rows, crops, behind, xyz = [], [], [], []
+                for number, drawn in enumerate(draw_frames(scenario, renderer)):
+                    box, share = drawn.labels.cut_boxes[0], drawn.labels.share[0]
+                    if not (share >= LEAST_SHARE and np.isfinite(box).all()):
+                        continue
+                    rows.append(number)
+                    crops.append(cut_person(drawn.image, box, size, GROW))
+                    behind.append(cut_person(empty[room], box, size, GROW))
+                    xyz.append(drawn.labels.xyz[0][list(JOINTS)])
+                done()
+                if len(rows) < plan.frames / 2:
+                    continue
+                name = f"person {person} video {video}"
+                times = np.array(rows) / fps
+                footage.append(
+                    Footage(name, times, np.stack(crops), background=np.stack(behind))
+                )  # fmt: skip
+                world = np.stack(xyz)
+                rotation = rooms[room].camera.rotation
+                truth.append((world - world[:, :1]) @ rotation.T * 1000)
+                who.append(person)
+                traits.append(_lengths(world))
+    finally:
+        renderer.close()
+    return KnownPeople(footage, truth, np.array(who), np.stack(traits), apart=True)
+
+
+def _lengths(xyz: Floats) -> Floats:
+    """Logarithms of bone lengths of ``(T, 17, 3)``, less their mean."""
+    ends = np.array([(H36M17.index(a), H36M17.index(b)) for a, b in H36M17.limbs])
+    lengths = np.linalg.norm(xyz[:, ends[:, 0]] - xyz[:, ends[:, 1]], axis=-1).mean(0)
+    logs = np.log(lengths)
+    found: Floats = logs - logs.mean()
+    return found
