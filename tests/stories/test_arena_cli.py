@@ -6,12 +6,15 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.io import savemat
 
 from chronopose import zoo
 from chronopose.cli.main import main
+from chronopose.data.datasets import lspet
 from chronopose.io.detections import read_detections
 from chronopose.models._find import build_model
 
@@ -100,6 +103,33 @@ def test_regressions_stand_on_a_frozen_regression(world: Path, capsys: pytest.Ca
     weights = ["--regression", str(world / "dsta3.safetensors")]
     assert arena(world, *rows, *out, *weights) != 0
     assert "reads 3 frames" in capsys.readouterr().err
+
+
+def test_photographs_are_judged_by_pck_with_what_was_learnt_on_clips(
+    world: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    root = world / "photographs"
+    (root / "images").mkdir(parents=True)
+    joints = np.ones((14, 3, 9000))
+    joints[:, 0] = np.arange(14)[:, None] * 3 + 10
+    joints[:, 1] = np.arange(14)[:, None] * 5 + 20
+    savemat(root / "joints.mat", {"joints": joints})
+    for number in (8501, 8502, 8503):
+        grey = np.full((120, 80, 3), number % 251, np.uint8)
+        Image.fromarray(grey).save(root / "images" / f"im{number:05d}.jpg")
+    monkeypatch.setitem(lspet.SPLITS, "val", (8500, 8503))
+    rows = ["--rows", "single frame", "tdmi", "--seeds", "1", "--split", "photographs"]
+    assert arena(world, *rows, "--data", str(root)) == 0
+    told = capsys.readouterr().out
+    assert "PCK@0.2 by stratum" in told and "AP" not in told.partition("## Cost")[0]
+    folder = world / "arena" / "photographs"
+    assert {r.stem for r in (folder / "rows").iterdir()} == {"single_frame-0", "tdmi-0"}
+    for row in ("single frame", "tdmi"):
+        record = json.loads((folder / "rows" / f"{row.replace(' ', '_')}-0.json").read_text())
+        [(stratum, groups)] = record["ap"]["labels"].items()
+        assert stratum == "all" and 0 <= groups["Total"] <= 100
+    assert arena(world, *rows, "--data", str(root), "--boxes", str(world / "boxes.json")) == 2
+    assert "leave out --boxes" in capsys.readouterr().err
 
 
 def test_detected_boxes_are_written_as_evaluate_reads_them(world: Path):

@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 
 from chronopose.bench._contestants import SINGLE, STILL, Contestant
-from chronopose.bench.accuracy import ALL
+from chronopose.bench._judges import ALL, TOTAL
 from chronopose.io.atomic import replacing, write_text, writing
 from chronopose.viz.charts import Bar, Point, bar_chart, point_chart
 
-TOTAL = "Total"
 CLAIMS = (
     ("tdmi", SINGLE, "several frames against one"),
     ("tdmi", STILL, "of that, what time brings: the same network with the key frame alone"),
@@ -112,6 +111,7 @@ def write_report(
     costs: Mapping[str, Mapping[str, float]],
     rows: Sequence[Contestant],
     out: Path | str,
+    unit: str = "AP (PoseTrack)",
 ) -> str:
     """Write ``arena.md``, ``arena.csv``, ``strata_BOXES.png`` and ``cost_BOXES.png``.
 
@@ -120,6 +120,7 @@ def write_report(
         costs: Of the rows.
         rows: Who took part.
         out: Folder.
+        unit: What the scores are.
 
     Returns:
         The text of ``arena.md``.
@@ -131,13 +132,13 @@ def write_report(
     parts = []
     for boxes in records[0]["ap"]:
         strata = collect(records, boxes)
-        parts += [f"## Boxes: {boxes}", "AP (PoseTrack) by stratum.", markdown(strata, "row")]
-        parts += ["AP of groups of joints, all strata.",
+        parts += [f"## Boxes: {boxes}", f"{unit} by stratum.", markdown(strata, "row")]
+        parts += [f"{unit} of groups of joints, all strata.",
                   markdown(collect(records, boxes, stratum=ALL), "row")]  # fmt: skip
         claims = _claims(records, boxes)
         if claims:
-            parts += ["Differences of AP, seed by seed.", claims]
-        _draw(strata, costs, boxes, folder)
+            parts += [f"Differences of {unit}, seed by seed.", claims]
+        _draw(strata, costs, boxes, folder, unit.partition(" ")[0])
     parts += ["## Cost", _cost_table(costs, rows)]
     text = "\n\n".join(parts) + "\n"
     write_text(folder / "arena.md", text)
@@ -168,7 +169,7 @@ def _cost_table(costs: Mapping[str, Mapping[str, float]], rows: Sequence[Contest
 
 
 def _draw(
-    strata: Table, costs: Mapping[str, Mapping[str, float]], boxes: str, folder: Path
+    strata: Table, costs: Mapping[str, Mapping[str, float]], boxes: str, folder: Path, unit: str
 ) -> None:
     from PIL import Image
 
@@ -182,10 +183,12 @@ def _draw(
         if math.isfinite(row[ALL].mean)
     ]
     pictures = {
-        f"strata_{boxes}.png": bar_chart(bars, title=f"AP by stratum, boxes: {boxes}", unit="AP"),
+        f"strata_{boxes}.png": bar_chart(
+            bars, title=f"{unit} by stratum, boxes: {boxes}", unit=unit
+        ),
         f"cost_{boxes}.png": point_chart(
             points, title=f"Accuracy against cost, boxes: {boxes}",
-            x_unit="G multiply-adds for a streamed pose", y_unit="AP",
+            x_unit="G multiply-adds for a streamed pose", y_unit=unit,
         ),
     }  # fmt: skip
     for name, picture in pictures.items():

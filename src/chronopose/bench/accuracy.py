@@ -12,7 +12,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +20,28 @@ import torch
 
 from chronopose import zoo
 from chronopose.bench._contestants import REGRESSION, TWIN, Contestant
+from chronopose.bench._judges import (
+    BATCH,
+    CLIP,
+    FRAMES,
+    PHOTOGRAPHS,
+    ClipJudge,
+    Judge,
+    PhotographJudge,
+    open_judged,
+)
 from chronopose.bench._kept_rows import known_row, row_file, slug
 from chronopose.bench.speed import bench_poses
 from chronopose.data.datasets._base import LabelledSet
-from chronopose.data.datasets.synthtrack import SynthTrack
-from chronopose.data.loader import ClipShape, Stage, TrainBatches, eval_batches
+from chronopose.data.datasets.lspet import LSPET
+from chronopose.data.loader import Stage, TrainBatches
 from chronopose.data.shards import ShardClips
 from chronopose.data.transforms import Augmentation, Flip, Rotate, Scale, Shift
 from chronopose.engine.checkpoint import read_checkpoint, write_checkpoint
 from chronopose.engine.feature_bank import FeatureBank
 from chronopose.engine.fit_kept import KeptSettings, fit_kept
-from chronopose.engine.kept import predict_kept, stages_of, use_kept
-from chronopose.engine.predict_set import predict_set
+from chronopose.engine.kept import stages_of, use_kept
 from chronopose.engine.record import hardware
-from chronopose.engine.score import score
-from chronopose.engine.strata import score_strata
 from chronopose.errors import UsageError
 from chronopose.io.atomic import write_json
 from chronopose.models._base import PoseModel
@@ -43,7 +50,6 @@ from chronopose.nn.flow import CropFlows
 from chronopose.tensors import ClipBatch
 from chronopose.zoo.states import sha256_of
 
-FRAMES = 5
 AUGMENTATION = Augmentation(
     (
         Scale(spread=0.1, mean=1.0, low=0.8, high=1.25),
@@ -55,10 +61,6 @@ AUGMENTATION = Augmentation(
 """Mild, and without painted blur or occluders: the clips bring their own. With the strong one of
 the twin's training the temporal parts learnt first of all to answer for other pictures than those
 that they are judged on."""
-_CLIP = ClipShape(count=FRAMES, key=FRAMES // 2)
-_BATCH = 16
-ALL = "all"
-"""The name of all strata together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,12 +99,13 @@ class ArenaPlan:
 
     Args:
         shards: Folder of training shards with clips of five frames (``chronopose shards``).
-        root: Root of SynthTrack.
-        split: ``val`` or ``test``.
+        root: Root of SynthTrack; of LSPET for photographs.
+        split: ``val``, ``test`` or ``photographs``: the people of LSPET 8501-9000 before a camera
+            that is made to move, judged by PCK@0.2 instead of AP.
         twin: Weights of the single-frame network.
         tier: How large.
         seeds: Of the training; spreads are over them.
-        boxes: File of detected boxes for a second judgement; None leaves it out.
+        boxes: File of detected boxes for a second judgement of clips; None leaves it out.
         regression: Weights of the regression of one frame that rows of dsta stand on.
     """
 
@@ -156,12 +159,14 @@ def run_arena(
 
     Raises:
         FormatError: shards, labels or pictures are missing or damaged.
-        UsageError: the folder holds records of another plan.
+        UsageError: the folder holds records of another plan, or boxes of photographs were given.
     """
+    if plan.boxes is not None and plan.split == PHOTOGRAPHS:
+        raise UsageError("People of photographs have the boxes of their labels: leave out --boxes.")
     folder = judged_in(plan, out)
     folder.mkdir(parents=True, exist_ok=True)
     twin = zoo.load(TWIN, weights=plan.twin)
-    data = SynthTrack(root=plan.root, split=plan.split, every=plan.tier.every)
+    data = open_judged(plan.root, plan.split, plan.tier.every)
     source = ShardClips(plan.shards, skeleton=twin.codec.skeleton, frames=FRAMES)
     seen = {
         **plan.seen(), "train": source.fingerprint(), "val": data.fingerprint(),
@@ -197,7 +202,7 @@ class _Ground:
     """A frozen network that rows stand on: its banks, built when they are first asked for."""
 
     def __init__(
-        self, plan: ArenaPlan, source: ShardClips, data: LabelledSet, twin: PoseModel,
+        self, plan: ArenaPlan, source: ShardClips, data: LabelledSet | LSPET, twin: PoseModel,
         seen: Mapping[str, Any], folder: Path, prefix: str = "bank",
     ) -> None:  # fmt: skip
         self.plan, self.source, self.data = plan, source, data
@@ -217,7 +222,7 @@ class _Ground:
 
     def train(self, *, whole_clip: bool) -> FeatureBank:
         """The training clips; with the labels of all frames where they are asked for."""
-        count = -(-self.plan.tier.windows // _BATCH) * _BATCH
+        count = -(-self.plan.tier.windows // BATCH) * BATCH
         found = self.bank(
             self.folder / f"{self.prefix}_train", _train_batches(self.plan, self.source), count,
             {**self.learnt_from(), "kind": "train"},
@@ -227,12 +232,23 @@ class _Ground:
         return found
 
     @cached_property
-    def judges(self) -> dict[str, _Judge]:
+    def judges(self) -> dict[str, Judge]:
         """Boxes -> who scores models on them."""
-        found = {"labels": _Judge(self, "labels", None)}
-        if self.plan.boxes is not None:
-            found["detected"] = _Judge(self, "detected", self.plan.boxes)
-        return found
+        plan, size = self.plan, self.plan.tier.crop_size
+        if isinstance(self.data, LSPET):
+            return {"labels": PhotographJudge(self.data, size, self._judged)}
+        asked = {"labels": None, "detected": plan.boxes}
+        return {
+            name: ClipJudge(self.data, self.twin, name, boxes, size, self._judged)
+            for name, boxes in asked.items()
+            if name == "labels" or boxes is not None
+        }
+
+    def _judged(
+        self, name: str, batches: Iterator[ClipBatch], count: int, facts: Mapping[str, Any]
+    ) -> FeatureBank:
+        place = judged_in(self.plan, self.folder) / f"{self.prefix}_{name}"
+        return self.bank(place, batches, count, {**self.seen, **facts})
 
 
 def _regression(twins: _Ground) -> _Ground:
@@ -300,46 +316,11 @@ def _learn(
     return model, curve, seconds
 
 
-class _Judge:
-    """Scores a model on one bank of the evaluation set."""
-
-    def __init__(self, ground: _Ground, name: str, boxes: Path | None) -> None:
-        self._data, self._boxes, plan = ground.data, boxes, ground.plan
-        clips = ground.data.clips(frames=FRAMES, skeleton=ground.twin.codec.skeleton, boxes=boxes)
-        batches = (
-            batch
-            for batch, _, _ in eval_batches(
-                clips, shape=_CLIP, crop_size=plan.tier.crop_size, batch_size=_BATCH
-            )
-        )
-        place = judged_in(plan, ground.folder) / f"{ground.prefix}_{name}"
-        facts = {**ground.seen, "kind": "judge", "boxes": str(boxes and boxes.name)}
-        self._bank = ground.bank(place, batches, len(clips), facts)
-
-    def __call__(self, model: PoseModel, still: bool) -> dict[str, dict[str, float]]:
-        """Stratum -> group of joints -> AP."""
-        predict = partial(_from_bank, bank=self._bank, still=still)
-        found = predict_set(model, self._data, boxes=self._boxes, predict=predict)
-        truth, metric = self._data.sequences(), self._data.METRIC
-        options = dict(self._data.METRIC_OPTIONS)
-        scores = {ALL: score(found, truth, metric, **options)}
-        scores |= score_strata(found, truth, self._data.stratum, metric, **options)
-        return {name: dict(s.values["groups"]) for name, s in scores.items()}
-
-
-def _from_bank(
-    model: PoseModel, data: Any, *, bank: FeatureBank, still: bool, flip_test: bool, batch_size: int
-) -> Any:
-    """What :func:`~chronopose.engine.predict_set.predict_set` asks, answered from the bank."""
-    assert len(data) == len(bank) and not flip_test
-    return predict_kept(model, bank, batch_size=batch_size, still=still)
-
-
 def _train_batches(plan: ArenaPlan, source: ShardClips) -> Iterator[ClipBatch]:
     """The training clips of the bank, the same every time."""
-    steps = -(-plan.tier.windows // _BATCH)
-    stage = Stage(steps=steps, crop_size=plan.tier.crop_size, batch_size=_BATCH)
-    batches = TrainBatches(source, [stage], shape=_CLIP, augmentation=AUGMENTATION, seed=0)
+    steps = -(-plan.tier.windows // BATCH)
+    stage = Stage(steps=steps, crop_size=plan.tier.crop_size, batch_size=BATCH)
+    batches = TrainBatches(source, [stage], shape=CLIP, augmentation=AUGMENTATION, seed=0)
     return (batches[i] for i in range(steps))
 
 

@@ -20,8 +20,8 @@ import torch
 
 from chronopose import zoo
 from chronopose.bench._arena_report import collect, markdown, paired
+from chronopose.bench._judges import ALL
 from chronopose.bench._kept_rows import known_row, row_file, slug
-from chronopose.bench.accuracy import ALL
 from chronopose.data.datasets.synthtrack import SynthTrack
 from chronopose.data.scenes import LabelledScenes
 from chronopose.engine.fit_scene import SceneSettings, fit_scene

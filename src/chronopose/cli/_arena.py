@@ -15,9 +15,10 @@ def add_arena_flags(parser: Any) -> None:
         default=None,
         type=str | None,
         metavar="DIR",
-        help="accuracy, scenes: root of SynthTrack",
+        help="accuracy, scenes: root of SynthTrack, or of LSPET for photographs",
     )
-    add("--split", default="val", metavar="NAME", help="accuracy, scenes: val or test")
+    add("--split", default="val", metavar="NAME",
+        help="accuracy, scenes: val or test; accuracy: also photographs (LSPET)")  # fmt: skip
     add("--twin", default=None, type=str | None, metavar="FILE",
         help="accuracy, scenes: weights of the single-frame network that all stand on")  # fmt: skip
     add("--regression", default=None, type=str | None, metavar="FILE",
@@ -51,6 +52,7 @@ def run_accuracy(options: Any) -> int:
 
     from chronopose.bench._arena_report import write_report
     from chronopose.bench._contestants import REGRESSION, contestants
+    from chronopose.bench._judges import unit_of
     from chronopose.bench.accuracy import TIERS, ArenaPlan, judged_in, measure_costs, run_arena
     from chronopose.errors import UsageError
 
@@ -83,7 +85,7 @@ def run_accuracy(options: Any) -> int:
     out = options.out or "runs/arena"
     records = run_arena(plan, rows, out)
     costs = measure_costs(rows, tier, out)
-    print(write_report(records, costs, rows, judged_in(plan, out)))
+    print(write_report(records, costs, rows, judged_in(plan, out), unit_of(plan.split)))
     return 0
 
 

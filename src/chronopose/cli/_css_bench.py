@@ -79,8 +79,8 @@ def _filmed(count: int) -> tuple[KnownPeople, KnownPeople]:
 
     rooms = rooms_made_by_code(count)
     return (
-        room_people(rooms, people=FILMED, videos=6),
-        room_people(rooms, people=JUDGED, videos=4, split="test", seed=50_000),
+        room_people(rooms, people=FILMED, videos=12),
+        room_people(rooms, people=JUDGED, videos=6, split="test", seed=50_000),
     )
 
 

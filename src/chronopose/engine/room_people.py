@@ -57,7 +57,7 @@ def rooms_made_by_code(count: int, assets: Assets | None = None, seed: int = 0) 
 
 def room_people(
     rooms: list[Room], *, people: int, videos: int, size: tuple[int, int] = (64, 64),
-    seconds: float = 3.0, fps: float = 12.5, split: Split = "train", seed: int = 0,
+    seconds: float = 2.0, fps: float = 12.5, split: Split = "train", seed: int = 0,
     assets: Assets | None = None, done: Callable[[], object] = lambda: None,
 ) -> KnownPeople:  # fmt: skip
     """One person at a time in a room, cut out by the box, beside the same cut of the empty room.

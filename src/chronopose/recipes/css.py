@@ -52,6 +52,7 @@ def css_lite_rooms() -> CssRecipe:
         model="css:lite_masked",
         settings=IN_ROOMS,
         source="rooms",
+        videos=12,
         trained_on="people of code in four rooms of code, cut out by their boxes",
         terms=FREE,
     )

@@ -168,7 +168,7 @@ class LSPET:
     def _decode(self, index: int) -> NDArray[np.uint8]:
         path = self._root / "images" / f"im{self._first + index + 1:05d}.jpg"
         try:
-            return np.asarray(Image.open(path).convert("RGB"))
+            return np.array(Image.open(path).convert("RGB"))
         except OSError as error:
             raise FormatError(
                 f"Cannot read picture {path.name} of LSPET: {error}. The folder given as the data "
