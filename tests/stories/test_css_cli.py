@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from chronopose import zoo
+from chronopose.cli import _css_bench
 from chronopose.cli.main import main
 from chronopose.core.boxes import Boxes
 from chronopose.core.poses import Poses
@@ -76,6 +77,22 @@ def test_people_of_videos_with_tracks_beside_them_are_learnt_from(tmp_path: Path
     assert (out / "weights.safetensors").is_file()
 
 
+def test_people_in_rooms_are_learnt_from_and_probed_without_any_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(_css_bench, "FILMED", 1)
+    monkeypatch.setattr(_css_bench, "JUDGED", 2)
+    command = ["bench", "css", "--rooms", "2", "--steps", "2", "--seeds", "1", "--out",
+               str(tmp_path), "--rows", "untrained", "full", "from scratch"]  # fmt: skip
+    assert main(command) == 0
+    assert "| from scratch | " in capsys.readouterr().out
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["model"] == "css:lite_masked"
+    assert 10 <= report["videos"][0] <= 12 and 10 <= report["videos"][1] <= 12
+    assert report["chance"]["who"] == 0.5
+    assert 0 <= report["rows"]["full"]["who/z_ti"][0] <= 1
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -83,6 +100,8 @@ def test_people_of_videos_with_tracks_beside_them_are_learnt_from(tmp_path: Path
         (["train", "css_poses", "--out", "r"], "motion files"),
         (["train", "css_lite_real", "--data", ".", "--out", "r"], "chronopose predict"),
         (["bench", "css", "--learn", "x"], "two generated sets"),
+        (["bench", "css", "--rooms", "2", "--motion", "x"], "neither --learn nor --motion"),
+        (["bench", "css", "--rooms", "-1"], "at least one room"),
     ],
 )
 def test_what_is_missing_is_said(
