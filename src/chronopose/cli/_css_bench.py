@@ -11,6 +11,8 @@ PEOPLE, JUDGED = 40, 15
 """Bodies that poses are learnt from, and other ones that are judged."""
 FILMED = 60
 """People who are filmed in rooms, to learn from."""
+SCRATCH_IN_ROOMS = 600
+"""Steps of the supervised network there; it is no better after 2,000."""
 
 
 def add_css_flags(parser: Any) -> None:
@@ -24,6 +26,8 @@ def add_css_flags(parser: Any) -> None:
         help="css: generated set to learn from; --data is the one that is judged")  # fmt: skip
     add("--rooms", default=0, type=int, metavar="N",
         help="css: pictures of people in N rooms made by code, instead of poses")  # fmt: skip
+    add("--videos", default=None, type=str | None, metavar="DIR",
+        help="css: your own videos with their tracks beside them, judged by 2D poses")  # fmt: skip
 
 
 def run_css(options: Any) -> int:
@@ -50,19 +54,35 @@ def run_css(options: Any) -> int:
         )
     if options.seeds < 1:
         raise UsageError(f"--seeds counts trainings from 1; got {options.seeds}.")
+    if options.videos is not None:
+        return _videos(options, replace(PICTURES, steps=options.steps or PICTURES.steps))
     if options.rooms:
         model, settings, (training, judged) = "css:lite_masked", IN_ROOMS, _filmed(options.rooms)
     elif options.learn is not None:
         model, settings, (training, judged) = "css:lite", PICTURES, _people(options)
     else:
         model, settings, (training, judged) = "css:poses", POSES, _bodies(options.motion)
+    steps = options.steps or settings.steps
     plan = CssPlan(
         model=model, training=training, judged=judged,
-        settings=replace(settings, steps=options.steps or settings.steps),
+        settings=replace(settings, steps=steps),
         seeds=tuple(range(options.seeds)), rows=tuple(options.rows or ROWS),
-        scratch_steps=options.steps or settings.steps,
+        scratch_steps=min(steps, SCRATCH_IN_ROOMS) if options.rooms else steps,
     )  # fmt: skip
     print(write_css_report(plan, run_css_bench(plan, options.out), options.out))
+    return 0
+
+
+def _videos(options: Any, settings: Any) -> int:
+    """Learn from one's own videos."""
+    from pathlib import Path
+
+    from chronopose.bench.css_videos import VideoPlan, run_videos, table
+
+    plan = VideoPlan(
+        folder=Path(options.videos), settings=settings, seeds=tuple(range(options.seeds))
+    )
+    print(table(run_videos(plan, options.out)))
     return 0
 
 

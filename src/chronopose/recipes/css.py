@@ -13,7 +13,7 @@ CMU = (
 )
 FREE = "Trained on generated people only; free to use under the licence of the package."
 PICTURES = CssSettings(steps=800, batch_size=16, lr=1.5e-3, save_every=200)
-IN_ROOMS = CssSettings(steps=1000, batch_size=16, lr=1.5e-3)
+IN_ROOMS = CssSettings(steps=1500, batch_size=16, lr=1.5e-3)
 POSES = CssSettings(steps=1500, batch_size=64, lr=2e-3)
 
 
