@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from chronopose.engine.fit_css import CssSettings, fit_css
+from chronopose.bench._kept_rows import known_row
+from chronopose.engine.fit_css import FREE, CssSettings, fit_css
 from chronopose.engine.known_people import KnownPeople
 from chronopose.engine.probes import (
     Latents,
@@ -28,6 +29,7 @@ from chronopose.engine.probes import (
     latents_of,
     nearest,
 )
+from chronopose.engine.record import plain
 from chronopose.engine.scratch import Supervised
 from chronopose.errors import UsageError
 from chronopose.io.atomic import write_failure, write_json, write_text
@@ -90,6 +92,19 @@ class CssPlan:
                 f"{', '.join(ROWS)}."
             )
 
+    def key(self, row: str, seed: int) -> dict[str, Any]:
+        """What a record must have been made of, as it comes back from JSON."""
+        kept = plain(self.settings)
+        settings = {k: v for k, v in kept.items() if k not in ("seed", *FREE)}
+        own = {"steps": self.scratch_steps} if row == "from scratch" else settings
+        made_of = {
+            "row": row, "seed": seed, "model": self.model, "overrides": plain(self.overrides),
+            "shares": self.shares, "settings": {} if row == "untrained" else own,
+            "people": [p.fingerprint() for p in (self.training, self.judged)],
+        }  # fmt: skip
+        found: dict[str, Any] = json.loads(json.dumps(made_of))
+        return found
+
 
 def run_css_bench(plan: CssPlan, out: str | Path, *, quiet: bool = True) -> list[dict[str, Any]]:
     """Train and probe every row with every seed; what is done already is read.
@@ -101,6 +116,7 @@ def run_css_bench(plan: CssPlan, out: str | Path, *, quiet: bool = True) -> list
 
     Raises:
         FormatError: the folder cannot be made or written to.
+        UsageError: the folder holds records of another plan.
     """
     folder = Path(out)
     try:
@@ -111,11 +127,13 @@ def run_css_bench(plan: CssPlan, out: str | Path, *, quiet: bool = True) -> list
     for seed in plan.seeds:
         for row in plan.rows:
             name = f"{row.replace(' ', '_')}-{seed}"
-            page = folder / f"{name}.json"
-            if not page.is_file():
+            page, key = folder / f"{name}.json", plan.key(row, seed)
+            record = known_row(page, key)
+            if record is None:
                 numbers = _one(plan, row, seed, folder / name, quiet)
-                write_json(page, {"row": row, "seed": seed, **numbers})
-            records.append(json.loads(page.read_text(encoding="utf-8")))
+                record = {"row": row, "seed": seed, **numbers}
+                write_json(page, {"key": key, **record})
+            records.append({name: value for name, value in record.items() if name != "key"})
     return records
 
 

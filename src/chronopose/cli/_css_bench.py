@@ -57,7 +57,8 @@ def run_css(options: Any) -> int:
     if options.videos is not None:
         return _videos(options, replace(PICTURES, steps=options.steps or PICTURES.steps))
     if options.rooms:
-        model, settings, (training, judged) = "css:lite_masked", IN_ROOMS, _filmed(options.rooms)
+        model, settings = "css:lite_masked", IN_ROOMS
+        training, judged = _filmed(options.rooms, options.out)
     elif options.learn is not None:
         model, settings, (training, judged) = "css:lite", PICTURES, _people(options)
     else:
@@ -93,15 +94,29 @@ def _people(options: Any) -> tuple[KnownPeople, KnownPeople]:
     return clip_people(options.learn, "train"), clip_people(options.data, options.split)
 
 
-def _filmed(count: int) -> tuple[KnownPeople, KnownPeople]:
-    """People in rooms, and others doing other things in the same rooms."""
+def _filmed(count: int, out: str) -> tuple[KnownPeople, KnownPeople]:
+    """People in rooms, and others doing other things in the same rooms; kept in ``out``."""
+    from functools import partial
+    from pathlib import Path
+
+    from chronopose.engine.people_file import kept_people
+
+    casts: dict[str, dict[str, Any]] = {
+        "train": {"people": FILMED, "videos": 12, "split": "train", "seed": 0},
+        "test": {"people": JUDGED, "videos": 6, "split": "test", "seed": 50_000},
+    }
+    found = []
+    for name, cast in casts.items():
+        made_of = {"rooms": count, **cast}
+        file = Path(out) / f"people_{name}.npz"
+        found.append(kept_people(file, made_of, partial(_play, count, cast)))
+    return found[0], found[1]
+
+
+def _play(count: int, cast: dict[str, Any]) -> KnownPeople:
     from chronopose.engine.room_people import room_people, rooms_made_by_code
 
-    rooms = rooms_made_by_code(count)
-    return (
-        room_people(rooms, people=FILMED, videos=12),
-        room_people(rooms, people=JUDGED, videos=6, split="test", seed=50_000),
-    )
+    return room_people(rooms_made_by_code(count), **cast)
 
 
 def _bodies(folder: str | None) -> tuple[KnownPeople, KnownPeople]:

@@ -6,6 +6,7 @@ recorded or procedural motion before virtual cameras, and people cut out of gene
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,15 @@ class KnownPeople:
     def people(self) -> NDArray[np.int64]:
         """``(R,)`` the person of each frame."""
         return self.who[self.videos()]
+
+    def fingerprint(self) -> str:
+        """Hash of who is where when."""
+        found = hashlib.sha256()
+        for film, xyz in zip(self.footage, self.xyz_mm, strict=True):
+            found.update(film.name.encode())
+            found.update(np.ascontiguousarray(film.time_s).tobytes())
+            found.update(np.round(xyz, 3).tobytes())
+        return found.hexdigest()[:16]
 
     def named(self) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
         """``(R,)`` the name of each frame, whether a probe learns from it, whether it is asked."""

@@ -152,12 +152,12 @@ def simple_baseline_lite_scratch_nano() -> Recipe:
     """
     recipe = simple_baseline_lite_nano()
     phases = (
-        Phase(steps=400, crop_size=(64, 96), batch_size=48, lr=(2e-3, 2e-3), sigma=1.2),
-        Phase(steps=200, crop_size=NANO_CROP, batch_size=48, lr=(2e-3, 0.0), sigma=1.5),
+        Phase(steps=300, crop_size=(64, 96), batch_size=48, lr=(2e-3, 2e-3), sigma=1.2),
+        Phase(steps=150, crop_size=NANO_CROP, batch_size=48, lr=(2e-3, 0.0), sigma=1.5),
     )
     return replace(
         recipe, name="simple_baseline_lite_scratch_nano", single_frame=None,
-        settings=replace(recipe.settings, phases=phases, val_every=600, flip_test=True),
+        settings=replace(recipe.settings, phases=phases, val_every=450, flip_test=True),
     )  # fmt: skip
 
 

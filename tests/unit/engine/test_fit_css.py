@@ -107,6 +107,10 @@ def test_the_bench_trains_probes_and_reports_every_row(tmp_path):
     assert (out / "report.md").read_text() == text
     with pytest.raises(UsageError, match="no row"):
         replace(plan, rows=("all",))
+    # Numbers of another plan are not taken for those of this one.
+    for other in ({"settings": replace(SETTINGS, steps=7)}, {"training": judged}):
+        with pytest.raises(UsageError, match="another plan"):
+            run_css_bench(replace(plan, **other), out)
 
 
 def test_the_summary_is_mean_and_spread_over_seeds():

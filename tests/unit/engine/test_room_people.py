@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from chronopose.core.skeletons import H36M17
 from chronopose.engine.known_people import KnownPeople
+from chronopose.engine.people_file import kept_people
 from chronopose.engine.room_people import room_people, rooms_made_by_code
 from chronopose.errors import UsageError
 
@@ -65,6 +68,28 @@ def test_the_same_seed_gives_the_same_people_and_test_gives_others(found: KnownP
     assert again.traits is not None
     assert others.traits is not None
     assert np.abs(again.traits - others.traits).max() > 0.005
+
+
+def test_people_are_kept_and_made_again_only_if_they_are_others(found: KnownPeople, tmp_path: Path):
+    made: list[int] = []
+
+    def make() -> KnownPeople:
+        made.append(1)
+        return found
+
+    file = tmp_path / "people.npz"
+    for _ in range(2):
+        kept = kept_people(file, {"rooms": 2}, make)
+        assert kept.fingerprint() == found.fingerprint()
+        assert kept.apart
+        np.testing.assert_array_equal(kept.footage[3].background, found.footage[3].background)
+        np.testing.assert_array_equal(kept.footage[3].frames, found.footage[3].frames)
+        np.testing.assert_array_equal(kept.traits, found.traits)
+    assert len(made) == 1
+    kept_people(file, {"rooms": 3}, make)
+    file.write_bytes(file.read_bytes()[:1000])
+    kept_people(file, {"rooms": 3}, make)
+    assert len(made) == 3
 
 
 def test_nobody_or_nowhere_is_refused():
