@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from chronopose.bench.css import PARTS
 from chronopose.core.skeleton import Skeleton
 from chronopose.core.skeletons import get_skeleton
+from chronopose.data.footage import videos_beside_tracks
 from chronopose.data.moments import Footage
 from chronopose.engine.fit_css import CssSettings, fit_css
 from chronopose.engine.probes import latents_of
@@ -26,7 +27,6 @@ from chronopose.errors import FormatError, UsageError
 from chronopose.io.atomic import write_json, write_text
 from chronopose.models._find import build_representation
 from chronopose.models.css import CSS
-from chronopose.recipes._css import videos_beside_tracks
 
 Floats = NDArray[np.float64]
 ROWS = ("untrained", "full")
@@ -38,7 +38,7 @@ class VideoPlan:
 
     Args:
         folder: Videos with their tracks beside them, see
-            :func:`~chronopose.recipes._css.videos_beside_tracks`.
+            :func:`~chronopose.data.footage.videos_beside_tracks`.
         settings: How the network is trained; the seed is set by ``seeds``.
         seeds: One training each.
     """
@@ -62,8 +62,8 @@ def run_videos(plan: VideoPlan, out: str | Path, *, quiet: bool = True) -> dict[
     if not plan.seeds:
         raise UsageError("At least one training is needed: give seeds.")
     blank = _built(0)
-    footage = videos_beside_tracks(plan.folder, blank)
     skeleton = get_skeleton(blank.config.skeleton)
+    footage = videos_beside_tracks(plan.folder, blank.config.crop_size, skeleton)
     poses = compact(np.concatenate([_joints(f) for f in footage]), skeleton)
     names = [f.name.rpartition(" person ")[0] for f in footage]
     videos = np.repeat(np.unique(names, return_inverse=True)[1], [len(f) for f in footage])

@@ -10,12 +10,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from chronopose.core.crop import CropWindow
+from chronopose.core.skeleton import Skeleton
 from chronopose.core.tracks import PersonTrack, VideoPoses
 from chronopose.data.moments import Footage
 from chronopose.errors import FormatError
 from chronopose.io.motion import Motion2D
+from chronopose.io.poses import read_poses
+from chronopose.io.sources import VIDEO_SUFFIXES
 from chronopose.io.video import open_video
 
+TRACKS = (".parquet", ".csv", ".json")
+"""Suffixes of the tracks that lie beside a video."""
 GROW = 1.25
 """Side of a crop over the longer side of the person's box."""
 
@@ -92,6 +97,34 @@ def tracked_footage(
             name = f"{Path(video).name} person {track.track_id}"
             pictures = np.stack(crops[track.track_id])
             found.append(Footage(name, time_s, pictures, track.poses.xy[rows]))
+    return found
+
+
+def videos_beside_tracks(
+    folder: str | Path, size: tuple[int, int], skeleton: Skeleton
+) -> list[Footage]:
+    """People of all videos of a folder that have a file of tracks of the same name beside them.
+
+    Args:
+        folder: With ``X.mp4`` and, by ``chronopose predict X.mp4 -o X.parquet``, ``X.parquet``.
+        size: Width and height of the crops, pixels.
+        skeleton: Joints of the 2D poses that come with them.
+
+    Raises:
+        FormatError: no video has tracks, or the tracks are damaged.
+    """
+    videos = [f for f in sorted(Path(folder).iterdir()) if f.suffix.lower() in VIDEO_SUFFIXES]
+    found: list[Footage] = []
+    for video in videos:
+        tracks = next((t for s in TRACKS if (t := video.with_suffix(s)).is_file()), None)
+        if tracks is not None:
+            poses = read_poses(tracks).to_skeleton(skeleton)
+            found += tracked_footage(video, poses, size, every_s=0.039)
+    if not found:
+        raise FormatError(
+            f"None of {len(videos)} videos in {folder} has people tracked for a second beside it. "
+            f"Track them first: chronopose predict X.mp4 -o X.parquet."
+        )
     return found
 
 

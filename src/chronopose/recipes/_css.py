@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from chronopose.core.skeletons import get_skeleton
+from chronopose.data.footage import videos_beside_tracks
 from chronopose.data.moments import Footage
 from chronopose.engine.fit_css import CssFit, CssSettings, fit_css
 from chronopose.engine.plain_run import Resume
-from chronopose.errors import FormatError, UsageError
+from chronopose.errors import UsageError
 from chronopose.recipes._recipe import Places, card_facts
 
 if TYPE_CHECKING:
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
 
 WEIGHTS = "weights.safetensors"
 ROOMS = 4
-TRACKS = (".parquet", ".csv", ".json")
-"""Suffixes of the tracks that lie beside a video."""
 FLAG = {
     "clips": " --synthetic DIR", "videos": " --data DIR", "motion": " --data DIR",
     "procedural": "", "rooms": "",
@@ -132,39 +132,11 @@ def footage_of(recipe: CssRecipe, model: CSS, places: Places) -> list[Footage]:
         kind = "videos with their tracks" if recipe.source == "videos" else "motion files"
         raise UsageError(f"{recipe.name} needs a folder of {kind}: give it with --data.")
     elif recipe.source == "videos":
-        return videos_beside_tracks(places.data, model)
+        return videos_beside_tracks(
+            places.data, model.config.crop_size, get_skeleton(model.config.skeleton)
+        )
     else:
         motions = recorded_motions(places.data)
     return pose_people(
         motions, people=recipe.people, videos=recipe.videos, seed=recipe.settings.seed
     ).footage
-
-
-def videos_beside_tracks(folder: Path, model: CSS) -> list[Footage]:
-    """People of all videos of a folder that have a file of tracks of the same name beside them.
-
-    Args:
-        folder: With ``X.mp4`` and, by ``chronopose predict X.mp4 -o X.parquet``, ``X.parquet``.
-        model: Says the size of the crops and the joints.
-
-    Raises:
-        FormatError: no video has tracks, or the tracks are damaged.
-    """
-    from chronopose.core.skeletons import get_skeleton
-    from chronopose.data.footage import tracked_footage
-    from chronopose.io.poses import read_poses
-    from chronopose.io.sources import VIDEO_SUFFIXES
-
-    videos = [f for f in sorted(Path(folder).iterdir()) if f.suffix.lower() in VIDEO_SUFFIXES]
-    found: list[Footage] = []
-    for video in videos:
-        tracks = next((t for s in TRACKS if (t := video.with_suffix(s)).is_file()), None)
-        if tracks is not None:
-            poses = read_poses(tracks).to_skeleton(get_skeleton(model.config.skeleton))
-            found += tracked_footage(video, poses, model.config.crop_size, every_s=0.039)
-    if not found:
-        raise FormatError(
-            f"None of {len(videos)} videos in {folder} has people tracked for a second beside it. "
-            f"Track them first: chronopose predict X.mp4 -o X.parquet."
-        )
-    return found
