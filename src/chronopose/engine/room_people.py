@@ -6,7 +6,8 @@ rooms are known, and the people that are judged never occur in training. Nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,8 @@ from chronopose.synth.film import draw_frames
 from chronopose.synth.hdri import to_srgb
 from chronopose.synth.labels import LABEL_JOINTS
 from chronopose.synth.renderer import open_renderer
-from chronopose.synth.scenario import ClipPlan, Room, Split, make_scenario
+from chronopose.synth.scenario import ClipPlan, Room, Scenario, Split, make_scenario
+from chronopose.synth.scene import Renderer
 
 Floats = NDArray[np.float64]
 FRAME_PX, FOCAL_PX = (192, 128), 128.0
@@ -56,7 +58,7 @@ def rooms_made_by_code(count: int, assets: Assets | None = None, seed: int = 0) 
 
 
 def room_people(
-    rooms: list[Room], *, people: int, videos: int, size: tuple[int, int] = (64, 64),
+    rooms: Sequence[Room], *, people: int, videos: int, size: tuple[int, int] = (64, 64),
     seconds: float = 2.0, fps: float = 12.5, split: Split = "train", seed: int = 0,
     assets: Assets | None = None, done: Callable[[], object] = lambda: None,
 ) -> KnownPeople:  # fmt: skip
@@ -81,7 +83,7 @@ def room_people(
         With ``background`` of each frame, and as traits the logarithms of bone lengths.
 
     Raises:
-        UsageError: there is no room, or nobody to film.
+        UsageError: there is no room or nobody to film, or nobody stays in the picture.
     """
     if not rooms or people < 1 or videos < 1:
         raise UsageError(
@@ -90,9 +92,9 @@ def room_people(
         )
     assets = open_assets() if assets is None else assets
     renderer = open_renderer(FRAME_PX)
-    empty = [to_srgb(renderer.backdrop(r.camera, r.environment)) for r in rooms]
     footage, truth, who, traits = [], [], [], []
     try:
+        empty = [to_srgb(renderer.backdrop(r.camera, r.environment)) for r in rooms]
         for person in range(people):
             body = assets.body(split, np.random.default_rng([seed, person]))
             for video in range(videos):
@@ -102,31 +104,44 @@ def room_people(
                     frames=round(seconds * fps), size=FRAME_PX,
                 )  # fmt: skip
                 scenario = make_scenario(plan, assets, room=rooms[room], body=body)
-                rows, crops, behind, xyz = [], [], [], []
-                for number, drawn in enumerate(draw_frames(scenario, renderer)):
-                    box, share = drawn.labels.cut_boxes[0], drawn.labels.share[0]
-                    if not (share >= LEAST_SHARE and np.isfinite(box).all()):
-                        continue
-                    rows.append(number)
-                    crops.append(cut_person(drawn.image, box, size, GROW))
-                    behind.append(cut_person(empty[room], box, size, GROW))
-                    xyz.append(drawn.labels.xyz[0][list(JOINTS)])
+                film, world = _film(scenario, renderer, empty[room], size)
                 done()
-                if len(rows) < plan.frames / 2:
+                if len(film) < plan.frames / 2:
                     continue
-                name = f"person {person} video {video}"
-                times = np.array(rows) / fps
-                footage.append(
-                    Footage(name, times, np.stack(crops), background=np.stack(behind))
-                )  # fmt: skip
-                world = np.stack(xyz)
-                rotation = rooms[room].camera.rotation
-                truth.append((world - world[:, :1]) @ rotation.T * 1000)
+                footage.append(replace(film, name=f"person {person} video {video}"))
+                centred = world - world[:, :1]
+                truth.append(centred @ rooms[room].camera.rotation.T * 1000)
                 who.append(person)
                 traits.append(_lengths(world))
     finally:
         renderer.close()
+    if not footage:
+        raise UsageError(
+            f"None of {people * videos} videos keeps its person in the picture for half of its "
+            f"time. Film more people, or choose another seed."
+        )
     return KnownPeople(footage, truth, np.array(who), np.stack(traits), apart=True)
+
+
+def _film(
+    scenario: Scenario, renderer: Renderer, empty: NDArray[np.uint8], size: tuple[int, int]
+) -> tuple[Footage, Floats]:
+    """The frames in which the person is seen as a whole, and ``(T, 17, 3)`` joints, metres."""
+    rows, crops, behind, xyz = [], [], [], []
+    for number, drawn in enumerate(draw_frames(scenario, renderer)):
+        box, share = drawn.labels.cut_boxes[0], drawn.labels.share[0]
+        if share >= LEAST_SHARE and np.isfinite(box).all():
+            rows.append(number)
+            crops.append(cut_person(drawn.image, box, size, GROW))
+            behind.append(cut_person(empty, box, size, GROW))
+            xyz.append(drawn.labels.xyz[0][list(JOINTS)])
+    shape = (0, size[1], size[0], 3)
+    film = Footage(
+        "", np.array(rows, np.float64) / scenario.plan.fps,
+        np.stack(crops) if crops else np.empty(shape, np.uint8),
+        background=np.stack(behind) if behind else None,
+    )  # fmt: skip
+    return film, np.stack(xyz) if xyz else np.empty((0, len(JOINTS), 3))
 
 
 def _lengths(xyz: Floats) -> Floats:
