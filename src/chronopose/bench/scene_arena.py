@@ -226,8 +226,8 @@ def write_scene_report(records: Sequence[Mapping[str, Any]], out: Path | str) ->
     there, table = {r["name"] for r in records}, {}
     for one, other, told in CLAIMS:
         if {one, other} <= there:
-            [(name, row)] = paired(records, BOXES, one, other).items()
-            table[f"{name}: {told}"] = row
+            for name, row in paired(records, BOXES, one, other).items():
+                table[f"{name}: {told}"] = row
     if table:
         parts += ["Differences of AP, seed by seed.", markdown(table, "difference")]
     text = "\n\n".join(parts) + "\n"

@@ -54,6 +54,14 @@ def test_seeds_are_paired_with_their_like():
     )
 
 
+def test_a_trained_row_of_one_seed_is_compared_with_that_seed_alone():
+    taught = {**record("one", 0, 30.0, 20.0), "curve": [{"loss": 1.0}]}
+    [row] = paired([taught, *RECORDS[1:]], "labels", "two", "one").values()
+    assert row["blur"] == Spread(6.0, 0.0, 1)
+    other = {**RECORDS[2], "curve": [{"loss": 1.0}]}
+    assert paired([taught, other], "labels", "two", "one") == {}
+
+
 def test_the_table_is_markdown():
     lines = markdown(collect(RECORDS, "labels"), "row").splitlines()
     assert lines[0] == "| row | all | clean | blur |"
