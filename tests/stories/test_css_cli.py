@@ -102,6 +102,7 @@ def test_people_in_rooms_are_learnt_from_and_probed_without_any_data(
         (["bench", "css", "--learn", "x"], "two generated sets"),
         (["bench", "css", "--rooms", "2", "--motion", "x"], "neither --learn nor --motion"),
         (["bench", "css", "--rooms", "-1"], "at least one room"),
+        (["bench", "css", "--rooms", "2", "--videos", "x"], "--videos goes alone"),
     ],
 )
 def test_what_is_missing_is_said(

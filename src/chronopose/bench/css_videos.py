@@ -22,7 +22,7 @@ from chronopose.core.skeletons import get_skeleton
 from chronopose.data.footage import videos_beside_tracks
 from chronopose.data.moments import Footage
 from chronopose.engine.fit_css import CssSettings, fit_css
-from chronopose.engine.probes import latents_of
+from chronopose.engine.probes import latents_of, nearest
 from chronopose.errors import FormatError, UsageError
 from chronopose.io.atomic import write_json, write_text
 from chronopose.models._find import build_representation
@@ -123,13 +123,7 @@ def nearest_elsewhere(z: Floats, videos: NDArray[np.integer]) -> NDArray[np.int6
         videos: ``(R,)`` the video of each row, at least two.
     """
     scaled = (z - z.mean(0)) / (z.std(0) + 1e-9)
-    units = scaled / (np.linalg.norm(scaled, axis=1, keepdims=True) + 1e-12)
-    found = np.empty(len(z), np.int64)
-    for rows in np.array_split(np.arange(len(z)), max(1, len(z) // 512)):
-        likeness = units[rows] @ units.T
-        likeness[videos[rows][:, None] == videos[None]] = -np.inf
-        found[rows] = likeness.argmax(1)
-    return found
+    return nearest(scaled, scaled, (videos, videos))
 
 
 def table(found: Mapping[str, Any]) -> str:

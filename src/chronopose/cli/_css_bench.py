@@ -55,6 +55,8 @@ def run_css(options: Any) -> int:
     if options.seeds < 1:
         raise UsageError(f"--seeds counts trainings from 1; got {options.seeds}.")
     if options.videos is not None:
+        if options.rooms or options.learn or options.motion:
+            raise UsageError("--videos goes alone: leave out --rooms, --learn and --motion.")
         return _videos(options, replace(PICTURES, steps=options.steps or PICTURES.steps))
     if options.rooms:
         model, settings = "css:lite_masked", IN_ROOMS

@@ -201,10 +201,25 @@ def identity_accuracy(
     return float((named == test_who).mean())
 
 
-def nearest(query: Floats, gallery: Floats) -> NDArray[np.int64]:
-    """``(N,)`` the row of the gallery whose latent has the largest cosine with each query."""
+def nearest(
+    query: Floats, gallery: Floats,
+    groups: tuple[NDArray[np.integer], NDArray[np.integer]] | None = None,
+) -> NDArray[np.int64]:  # fmt: skip
+    """``(N,)`` the row of the gallery whose latent has the largest cosine with each query.
+
+    Args:
+        query: ``(N, D)``.
+        gallery: ``(M, D)``.
+        groups: Of the queries ``(N,)`` and of the gallery ``(M,)``: rows of a query's own group do
+            not count.
+    """
     a, b = (v / (np.linalg.norm(v, axis=1, keepdims=True) + 1e-12) for v in (query, gallery))
-    found = [(part @ b.T).argmax(1) for part in np.array_split(a, max(1, len(a) // 1024))]
+    found = []
+    for rows in np.array_split(np.arange(len(a)), max(1, len(a) // 1024)):
+        likeness = a[rows] @ b.T
+        if groups is not None:
+            likeness[groups[0][rows][:, None] == groups[1]] = -np.inf
+        found.append(likeness.argmax(1))
     return np.concatenate(found).astype(np.int64)
 
 

@@ -6,7 +6,7 @@ rooms are known, and the people that are judged never occur in training. Nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +17,7 @@ from chronopose.data.footage import cut_person
 from chronopose.data.moments import Footage
 from chronopose.engine.known_people import KnownPeople
 from chronopose.errors import UsageError
-from chronopose.synth.assets import Assets, open_assets
+from chronopose.synth.assets import open_assets
 from chronopose.synth.camera import look_at
 from chronopose.synth.film import draw_frames
 from chronopose.synth.hdri import to_srgb
@@ -38,15 +38,14 @@ LEAST_SHARE = 0.95
 JOINTS = tuple(LABEL_JOINTS.index(name) for name in H36M17.joints)
 
 
-def rooms_made_by_code(count: int, assets: Assets | None = None, seed: int = 0) -> list[Room]:
+def rooms_made_by_code(count: int, seed: int = 0) -> list[Room]:
     """Places, each with its own light and a camera.
 
     Args:
         count: How many.
-        assets: Whose places; None: made by code.
         seed: Decides which.
     """
-    assets = open_assets() if assets is None else assets
+    assets = open_assets()
     camera = look_at(
         np.array([0.0, 0.0, HEIGHT_M]), np.array([0.0, 3.4, LOOK_AT_M]), FRAME_PX,
         FOCAL_PX,
@@ -60,7 +59,6 @@ def rooms_made_by_code(count: int, assets: Assets | None = None, seed: int = 0) 
 def room_people(
     rooms: Sequence[Room], *, people: int, videos: int, size: tuple[int, int] = (64, 64),
     seconds: float = 2.0, fps: float = 12.5, split: Split = "train", seed: int = 0,
-    assets: Assets | None = None, done: Callable[[], object] = lambda: None,
 ) -> KnownPeople:  # fmt: skip
     """One person at a time in a room, cut out by the box, beside the same cut of the empty room.
 
@@ -76,8 +74,6 @@ def room_people(
         fps: Frames a second.
         split: Bodies and motions of ``val`` and ``test`` are others than of ``train``.
         seed: Decides bodies, motions and places.
-        assets: Whose bodies and motions; None: made by code.
-        done: Called after each video.
 
     Returns:
         With ``background`` of each frame, and as traits the logarithms of bone lengths.
@@ -90,8 +86,7 @@ def room_people(
             f"People in rooms need at least one room, person and video each; got {len(rooms)}, "
             f"{people} and {videos}."
         )
-    assets = open_assets() if assets is None else assets
-    renderer = open_renderer(FRAME_PX)
+    assets, renderer = open_assets(), open_renderer(FRAME_PX)
     footage, truth, who, traits = [], [], [], []
     try:
         empty = [to_srgb(renderer.backdrop(r.camera, r.environment)) for r in rooms]
@@ -105,7 +100,6 @@ def room_people(
                 )  # fmt: skip
                 scenario = make_scenario(plan, assets, room=rooms[room], body=body)
                 film, world = _film(scenario, renderer, empty[room], size)
-                done()
                 if len(film) < plan.frames / 2:
                     continue
                 footage.append(replace(film, name=f"person {person} video {video}"))
