@@ -12,7 +12,7 @@ PEOPLE, JUDGED = 40, 15
 FILMED = 60
 """People who are filmed in rooms, to learn from."""
 SCRATCH_IN_ROOMS = 600
-"""Steps of the supervised network there; it is no better after 2,000."""
+"""Steps of the supervised network there; 1,500 bring it 1 mm with 1 % of the labels."""
 
 
 def add_css_flags(parser: Any) -> None:
